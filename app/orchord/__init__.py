@@ -1,0 +1,1 @@
+"""Orchord's public names. Users import from here and from nowhere else."""

@@ -1,0 +1,4 @@
+"""The console in the browser: a client of the public REST API and of nothing else.
+
+The API itself is orchord.api.
+"""
