@@ -1,0 +1,8 @@
+"""Helpers and fakes that users' tests may use, as Orchord's own tests do.
+
+``eventually`` waits for a condition; ``FakeRunLauncher`` ends runs without a broker.
+"""
+
+from orchord.testing.waiting import eventually
+
+__all__ = ["eventually"]
