@@ -11,6 +11,7 @@ import gc
 import itertools
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import threading
@@ -284,7 +285,14 @@ class RabbitMQ:
                 stderr=log,
                 start_new_session=True,
             )
-        self._run(f"rabbitmqctl await_startup --timeout 60 -n {self.node}")
+        if not wait_until(self._answers, seconds=60):
+            pytest.fail(f"RabbitMQ did not start: {(self.folder / 'server.log').read_text()[-1000:]}", pytrace=False)
+
+    def _answers(self) -> bool:
+        # The listener opens last, when all else of the server stands.
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        return False
 
     def add_virtual_host(self, name: str) -> str:
         """Add an empty virtual host that guest may use; return its URL."""
