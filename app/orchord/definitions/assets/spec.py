@@ -1,6 +1,7 @@
 """What is known of an asset apart from how it is made (AssetSpec), and how assets name each other.
 
-AssetDep, AssetIn and AssetOut are here too; all are frozen values. The definition that makes assets is in definition.py, their graph in graph.py.
+AssetDep, AssetIn and AssetOut are here too; all are frozen values. The definition that makes assets is in
+definition.py, their graph in graph.py.
 """
 
 from __future__ import annotations

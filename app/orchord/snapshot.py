@@ -1,0 +1,203 @@
+"""A code location as data, so that servers never import user code: what jobs, assets, schedules and sensors there are.
+
+Here are the structs and their encoding. How they are filled from definitions is in snapshot_build.py; who stores
+them, in storage/. Nothing secret is in them: no value of a resource, and environment variables by name only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from orchord.definitions.config.types import ConfigType
+from orchord.plan.model import ExecutionPlan
+
+
+class PortSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An input or output of a node. ``type_name`` is the type as shown."""
+
+    name: str
+    type_name: str = "Any"
+    description: str | None = None
+    is_required: bool = True
+
+
+class EdgeSnapshot(msgspec.Struct, frozen=True, array_like=True):
+    """An edge between two nodes of one graph."""
+
+    from_node: str
+    from_output: str
+    to_node: str
+    to_input: str
+
+
+class GraphSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The nodes of a graph and the edges between them, as the console draws them."""
+
+    nodes: tuple[NodeSnapshot, ...] = ()
+    edges: tuple[EdgeSnapshot, ...] = ()
+
+
+class NodeSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One use of an op or a graph. ``graph`` holds what is inside, when it is a graph."""
+
+    name: str
+    definition_name: str
+    description: str | None = None
+    inputs: tuple[PortSnapshot, ...] = ()
+    outputs: tuple[PortSnapshot, ...] = ()
+    tags: dict[str, str] = {}
+    pool: str | None = None
+    asset_keys: tuple[str, ...] = ()
+    graph: GraphSnapshot | None = None
+
+
+class JobSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
+    """One job: its plan, its graph for show, what its run config may be, and its default run config.
+
+    ``tags`` describe the job; ``run_tags`` are put on its runs. ``metadata`` is JSON of tagged values
+    (``MetadataValue.to_json``). ``executor`` is the name of its executor.
+    """
+
+    name: str
+    plan: ExecutionPlan
+    graph: GraphSnapshot
+    config_type: ConfigType
+    description: str | None = None
+    tags: dict[str, str] = {}
+    run_tags: dict[str, str] = {}
+    metadata: dict[str, dict[str, Any]] = {}
+    default_config: dict[str, Any] = {}
+    executor: str = "celery_executor"
+    is_asset_job: bool = False
+    owners: tuple[str, ...] = ()
+
+    @cached_property
+    def snapshot_id(self) -> str:
+        """The SHA-256 of the encoded job, in hex: two jobs with the same id are the same."""
+        return hashlib.sha256(_encoder.encode(self)).hexdigest()
+
+    @cached_property
+    def asset_keys(self) -> tuple[str, ...]:
+        """The assets that the job makes, as user strings, in plan order."""
+        return tuple(key for step in self.plan.steps for key in step.asset_keys)
+
+
+class AssetSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One asset. ``step_key`` and ``output_name`` say what makes it in the implicit job; None: it is external.
+
+    ``deps`` are user strings of the assets that it depends on. ``neighbours`` are the assets that are always made
+    with it (an empty tuple: it can be made alone).
+    """
+
+    key: str
+    group_name: str = "default"
+    description: str | None = None
+    deps: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    tags: dict[str, str] = {}
+    metadata: dict[str, dict[str, Any]] = {}
+    code_version: str | None = None
+    is_materializable: bool = True
+    is_external: bool = False
+    step_key: str | None = None
+    output_name: str | None = None
+    job_names: tuple[str, ...] = ()
+    io_manager_key: str = "io_manager"
+    neighbours: tuple[str, ...] = ()
+
+
+class ScheduleSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One schedule. Several cron schedules mean that any of them gives a tick."""
+
+    name: str
+    job_name: str
+    cron_schedule: tuple[str, ...]
+    execution_timezone: str = "UTC"
+    description: str | None = None
+    default_status: str = "STOPPED"
+    tags: dict[str, str] = {}
+    metadata: dict[str, dict[str, Any]] = {}
+    owners: tuple[str, ...] = ()
+    required_resource_keys: tuple[str, ...] = ()
+
+
+class SensorSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One sensor. ``kind`` is STANDARD, ASSET, MULTI_ASSET or RUN_STATUS; the fields below it belong to some kinds."""
+
+    name: str
+    kind: str = "STANDARD"
+    job_names: tuple[str, ...] = ()
+    minimum_interval_seconds: int | None = None
+    description: str | None = None
+    default_status: str = "STOPPED"
+    tags: dict[str, str] = {}
+    metadata: dict[str, dict[str, Any]] = {}
+    owners: tuple[str, ...] = ()
+    required_resource_keys: tuple[str, ...] = ()
+    monitored_assets: tuple[str, ...] = ()
+    run_status: str | None = None
+    monitored_jobs: tuple[str, ...] = ()
+    monitor_all_code_locations: bool = False
+
+
+class ResourceSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One resource of ``Definitions(resources=...)``: its class and its config's shape, and no value of it."""
+
+    key: str
+    type_name: str
+    config_type: ConfigType
+    description: str | None = None
+    required_resource_keys: tuple[str, ...] = ()
+    is_io_manager: bool = False
+
+
+class LocationSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
+    """Everything that a server knows of a code location."""
+
+    name: str
+    jobs: tuple[JobSnapshot, ...] = ()
+    assets: tuple[AssetSnapshot, ...] = ()
+    schedules: tuple[ScheduleSnapshot, ...] = ()
+    sensors: tuple[SensorSnapshot, ...] = ()
+    resources: tuple[ResourceSnapshot, ...] = ()
+    metadata: dict[str, dict[str, Any]] = {}
+
+    @cached_property
+    def snapshot_id(self) -> str:
+        """The SHA-256 of the encoded location, in hex."""
+        return hashlib.sha256(_encoder.encode(self)).hexdigest()
+
+    @cached_property
+    def job_by_name(self) -> dict[str, JobSnapshot]:
+        """Jobs by name."""
+        return {job.name: job for job in self.jobs}
+
+    @cached_property
+    def asset_by_key(self) -> dict[str, AssetSnapshot]:
+        """Assets by user string."""
+        return {asset.key: asset for asset in self.assets}
+
+
+_encoder = msgspec.msgpack.Encoder()
+_location_decoder = msgspec.msgpack.Decoder(LocationSnapshot)
+_job_decoder = msgspec.msgpack.Decoder(JobSnapshot)
+
+
+def encode(snapshot: LocationSnapshot | JobSnapshot) -> bytes:
+    """Return a snapshot as MessagePack."""
+    return _encoder.encode(snapshot)
+
+
+def decode_location(payload: bytes) -> LocationSnapshot:
+    """Return the location that ``encode`` wrote."""
+    return _location_decoder.decode(payload)
+
+
+def decode_job(payload: bytes) -> JobSnapshot:
+    """Return the job that ``encode`` wrote."""
+    return _job_decoder.decode(payload)
