@@ -119,6 +119,11 @@ class ExecutionPlan(msgspec.Struct, frozen=True, dict=True):
         """Steps that nothing waits on. Every step has a leaf among its descendants."""
         return tuple(key for key, downs in self.downstream.items() if not downs)
 
+    @cached_property
+    def leaf_places(self) -> dict[str, int]:
+        """The place of each leaf among ``leaves``."""
+        return {key: place for place, key in enumerate(self.leaves)}
+
     def step(self, key: str) -> Step:
         """Return the step with this key."""
         return self.by_key[key]

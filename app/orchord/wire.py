@@ -1,0 +1,75 @@
+"""Names and payloads of every Celery task, versioned: what the launcher, the workers and the monitor agree on.
+
+A message names a run, a step and an attempt, and never carries the graph: it stays a few hundred bytes whatever
+the size of the job. The version is part of each task's name, so that an old worker never misreads a new payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from orchord.runs import Part, PartStatus
+
+STEP_TASK = "orchord.v1.step"
+END_TASK = "orchord.v1.run.end"
+WHOLE_RUN_TASK = "orchord.v1.run.execute"
+LOST_TASK = "orchord.v1.attempt.lost"
+
+RUN_ENDED_CHANNEL = "orchord:v1:run-ended"
+
+
+class StepMessage(msgspec.Struct, frozen=True, array_like=True):
+    """Run this step. ``attempt`` counts from 1; ``retry_number`` (from 0) counts only the retries among them."""
+
+    run_id: str
+    step_key: str
+    attempt: int = 1
+    retry_number: int = 0
+
+    @property
+    def task_id(self) -> str:
+        """The Celery task id: the same for every copy of this message, so that it can be revoked by name."""
+        return f"{self.run_id}.{self.step_key}.{self.attempt}"
+
+
+def steps_queue(location: str) -> str:
+    """Return the queue that the step workers of a code location consume."""
+    return f"steps.{location}"
+
+
+def shown_name(job_name: str, step_key: str) -> str:
+    """Return the name that Flower and the worker's log show for a step."""
+    return f"{job_name}.{step_key}"
+
+
+def end_task_id(run_id: str) -> str:
+    """Return the id of the task that ends a run with several leaves."""
+    return f"{run_id}.end"
+
+
+def whole_run_task_id(run_id: str, attempt: int) -> str:
+    """Return the id of the task that carries out a run as one unit of work."""
+    return f"{run_id}.run.{attempt}"
+
+
+def join_id(run_id: str, step_key: str | None) -> str:
+    """Return the chord's id for a step that waits on several, or (None) for the run's end."""
+    return f"{run_id}:{step_key if step_key is not None else '$end'}"
+
+
+def parts_to_wire(parts: Iterable[Part]) -> list[list[Any]]:
+    """Return parts as JSON-able lists."""
+    return [part_to_wire(part) for part in parts]
+
+
+def part_to_wire(part: Part) -> list[Any]:
+    """Return one part as a JSON-able list: its status, then the outputs that were not yielded."""
+    return [part.status.value, list(part.missing)]
+
+
+def parts_from_wire(raw: Iterable[Any]) -> tuple[Part, ...]:
+    """Read parts back. The order is that of ``plan.upstream``."""
+    return tuple(Part(PartStatus(status), tuple(missing)) for status, missing in raw)

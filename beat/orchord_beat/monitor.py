@@ -1,0 +1,74 @@
+"""The monitor: finds what was lost by comparing plan, attempts and workers' heartbeats, and has it sent again.
+
+It decides only when to look and at which run; what is due in a run is the mender's to say (orchord_workers.mending).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from orchord.spi import OrchordInstance, Run, utc_now
+from orchord_workers.spi import Mender
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+# A worker writes its heartbeat each two seconds; one that missed five is taken for dead.
+DEAD_AFTER = timedelta(seconds=10)
+# A run in which nothing has happened for this long is looked at when no message waits in its queue.
+QUIET = timedelta(seconds=4)
+# With messages in the queue, the run may only be waiting its turn: it is looked at this much later, then ever rarer.
+QUIET_WHEN_BUSY = timedelta(seconds=60)
+LONGEST_QUIET = timedelta(minutes=10)
+RUNS_PER_LOOK = 500
+
+
+@dataclass
+class Watched:
+    """What the monitor remembers of an unfinished run between two looks."""
+
+    last_sent_at: datetime | None = None
+    times_sent: int = 0
+
+
+@dataclass
+class Monitor:
+    """Looks again and again. ``waiting_messages`` tells how many messages wait in a location's queue."""
+
+    instance: OrchordInstance
+    mender: Mender
+    waiting_messages: Callable[[str], int]
+    watched: dict[str, Watched] = field(default_factory=dict)
+
+    def look(self) -> int:
+        """Mend what needs it. Returns how many messages were sent again."""
+        now = utc_now()
+        self._bury_dead_workers(now)
+        runs = self.instance.storage.runs.unfinished(RUNS_PER_LOOK)
+        self.watched = {run.run_id: self.watched.get(run.run_id, Watched()) for run in runs}
+        waiting = {location: self.waiting_messages(location) for location in {run.location for run in runs}}
+        return sum(self._mend(run, now) for run in runs if self._is_due(run, waiting[run.location], now))
+
+    def _bury_dead_workers(self, now: datetime) -> None:
+        for attempt in self.instance.storage.attempts.running_of_dead_workers(now - DEAD_AFTER):
+            logger.warning("Attempt %s of %s in run %s: its worker has died", attempt.attempt, attempt.step_key,
+                           attempt.run_id)  # fmt: skip
+            self.mender.attempt_lost(attempt.run_id, attempt.step_key, attempt.attempt, "its worker died")
+
+    def _is_due(self, run: Run, waiting: int, now: datetime) -> bool:
+        watched = self.watched[run.run_id]
+        last = max(filter(None, (run.updated_at, run.created_at, watched.last_sent_at)))
+        pause = QUIET if waiting == 0 else QUIET_WHEN_BUSY
+        return now - last >= min(pause * 2**watched.times_sent, LONGEST_QUIET)
+
+    def _mend(self, run: Run, now: datetime) -> int:
+        sent = self.mender.mend(self.mender.runner.contexts.of(run))
+        if sent:
+            watched = self.watched[run.run_id]
+            watched.last_sent_at = now
+            watched.times_sent += 1
+            logger.warning("Run %s had gone quiet: %s message(s) sent again", run.run_id, sent)
+        return sent

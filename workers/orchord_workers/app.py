@@ -1,0 +1,95 @@
+"""The Celery app: how it reaches broker and result backend, and the settings that runs rely on.
+
+Both the launcher (in the API) and the worker make theirs here, so that they can never differ. Tasks are in tasks.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import redis.exceptions
+from celery import Celery
+from celery.exceptions import CeleryError
+from kombu.exceptions import KombuError
+
+from orchord.spi import BrokerUnavailableError
+
+CONNECT_TIMEOUT_SECONDS = 4
+
+
+def make_app(config: Mapping[str, Any], *, location: str | None = None) -> Celery:
+    """Make the Celery app of one process.
+
+    Args:
+        config: The ``celery`` section of the instance file: ``broker``, ``result_backend``,
+            ``visibility_timeout_seconds``.
+        location: The code location whose queue is the default, for a worker.
+    """
+    broker = str(config["broker"])
+    backend = str(config.get("result_backend") or broker)
+    app = Celery("orchord", broker=broker, backend=backend, set_as_current=False)
+    transport_options: dict[str, Any] = {}
+    if urlsplit(broker).scheme.startswith(("redis", "valkey", "sentinel")):
+        transport_options = {
+            "visibility_timeout": config.get("visibility_timeout_seconds", 3600),
+            "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "socket_timeout": 30,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+            # Without fan-out there is nothing to prefix; one key per queue, named as the queue.
+            "global_keyprefix": "",
+        }
+    app.conf.update(
+        accept_content=["json"],
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=CONNECT_TIMEOUT_SECONDS,
+        broker_transport_options=transport_options,
+        enable_utc=True,
+        redis_socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        redis_socket_timeout=30,
+        redis_socket_keepalive=True,
+        result_expires=86_400,
+        # A task that is refused by its claim must not be retried, and results live in the database.
+        task_acks_late=True,
+        task_acks_on_failure_or_timeout=True,
+        task_create_missing_queues=True,
+        task_default_queue="steps" if location is None else f"steps.{location}",
+        task_ignore_result=True,
+        task_publish_retry=True,
+        task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5},
+        task_reject_on_worker_lost=False,
+        task_serializer="json",
+        task_store_errors_even_if_ignored=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=True,
+    )
+    return app
+
+
+@contextmanager
+def broker_errors_translated(app: Celery) -> Iterator[None]:
+    """Turn what the broker's drivers raise into one error that names the address and the fix."""
+    try:
+        yield
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, KombuError, OSError, CeleryError) as error:
+        raise BrokerUnavailableError(
+            f"The broker at {without_password(str(app.conf.broker_url))} or the result backend at "
+            f"{without_password(str(app.conf.result_backend))} cannot be reached: {error}. "
+            "Start it, or correct `celery: broker` in orchord.yaml."
+        ) from error
+
+
+def without_password(url: str) -> str:
+    """Return a URL fit for messages: its password, if any, replaced by ``***``."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}{port}"))

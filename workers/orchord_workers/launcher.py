@@ -1,0 +1,95 @@
+"""The default run launcher: a run becomes Celery messages. Lives in the API's process and holds no user code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from orchord.spi import (
+    AttemptStatus,
+    LaunchRunContext,
+    OrchordInstance,
+    RunLauncher,
+    RunWatch,
+    begin,
+    utc_now,
+)
+from orchord_workers.app import broker_errors_translated, make_app
+from orchord_workers.canvas import Canvas
+from orchord_workers.endings import Endings, publish_end
+from orchord_workers.mending import IN_PROCESS_EXECUTOR
+from orchord_workers.step_runner import as_skips
+
+
+class CeleryRunLauncher(RunLauncher):
+    """Sends a run's first steps to the workers of its location, and stops steps that run.
+
+    Config keys: none of its own; broker and result backend are the instance's ``celery`` section.
+    """
+
+    def __init__(self, instance: OrchordInstance, config: Mapping[str, Any]) -> None:
+        super().__init__(instance, config)
+        self.app = make_app(instance.config.celery)
+        self.canvas = Canvas(self.app)
+        self.endings = Endings(self.app)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Send the first steps of a recorded run.
+
+        Raises:
+            BrokerUnavailableError: the broker or the result backend cannot be reached.
+        """
+        run, plan = context.run, context.plan
+        with broker_errors_translated(self.app):
+            if run.executor == IN_PROCESS_EXECUTOR:
+                self.canvas.send_whole_run(run)
+                return
+            self.canvas.prepare(run, plan)
+            moves = begin(plan, run.inherited)
+            if moves.skips or moves.ends_run:
+                ended = self.instance.storage.attempts.record_skips(
+                    run.run_id, as_skips(moves.skips), at=utc_now(), ends_run=moves.ends_run
+                )
+                if ended is not None:
+                    publish_end(self.app, run.run_id, ended)
+            self.canvas.act(run, plan, moves)
+
+    def terminate(self, run_id: str) -> bool:
+        """Interrupt the steps of a run that are running. Returns whether there were any.
+
+        The signal reaches the pool child that works on the step; the step then ends as CANCELED, and so the run.
+        """
+        attempts = self.instance.storage.attempts.of_run(run_id)
+        running = [attempt for attempt in attempts if attempt.status is AttemptStatus.RUNNING]
+        if running:
+            with broker_errors_translated(self.app):
+                self.app.control.broadcast(
+                    "orchord_interrupt",
+                    arguments={"attempts": [[a.run_id, a.step_key, a.attempt] for a in running]},
+                )
+        return bool(running)
+
+    def watch(self, run_id: str) -> AbstractContextManager[RunWatch]:
+        """Return a watch on a run's end that is told by the worker that ends it."""
+
+        def ended() -> bool:
+            return self.instance.storage.runs.get(run_id).status.is_terminal
+
+        return self.endings.watch(run_id, ended)
+
+    def check(self) -> None:
+        """Check that broker and result backend answer.
+
+        Raises:
+            BrokerUnavailableError: one of them does not.
+        """
+        with broker_errors_translated(self.app):
+            self.app.backend.client.ping()
+            with self.app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=4)
+
+    def dispose(self) -> None:
+        """Close connections and stop the listening thread."""
+        self.endings.close()
+        self.app.close()

@@ -1,0 +1,96 @@
+"""A worker from start to stop: load user code, publish its snapshot, consume its location's queue."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from celery import signals
+
+from orchord.spi import (
+    CodeLocationLoadError,
+    ErrorInfo,
+    LocationTarget,
+    OrchordInstance,
+    Settings,
+    load_location,
+    steps_queue,
+)
+from orchord_workers import interrupts
+from orchord_workers.app import make_app
+from orchord_workers.heartbeat import Heartbeat
+from orchord_workers.process import WorkerProcess
+from orchord_workers.tasks import register_tasks
+
+logger = logging.getLogger(__name__)
+
+
+def run_worker(
+    settings: Settings, target: LocationTarget, *, concurrency: int | None = None, log_level: str = "INFO"
+) -> None:
+    """Run a worker fleet for one code location; return when it was asked to stop.
+
+    Args:
+        settings: Where the instance lives.
+        target: The user code to load and serve.
+        concurrency: How many steps run at once (default: the instance's ``celery: worker_concurrency``).
+        log_level: The least level that is logged.
+
+    Raises:
+        CodeLocationLoadError: the user code cannot be imported. The location shows the error.
+    """
+    instance = OrchordInstance.from_home(settings)
+    try:
+        code = load_location(target)
+    except CodeLocationLoadError as error:
+        instance.storage.locations.put_error(
+            target.location_name, ErrorInfo("CodeLocationLoadError", str(error), error.user_traceback)
+        )
+        instance.dispose()
+        raise
+    instance.storage.locations.put(code.snapshot)
+    app = make_app(instance.config.celery, location=code.name)
+    process = WorkerProcess(app, settings, code)
+    register_tasks(process)
+    heartbeat = Heartbeat(instance, process.worker_id, code.name, (steps_queue(code.name),))
+    _connect_signals(process, heartbeat)
+    worker = app.Worker(
+        hostname=f"{code.name}@{process.worker_id}",
+        concurrency=concurrency or instance.config.celery.get("worker_concurrency") or 2,
+        queues=[steps_queue(code.name)],
+        loglevel=log_level,
+        pool="prefork",
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    )
+    worker.start()
+    instance.dispose()
+    if worker.exitcode:
+        sys.exit(worker.exitcode)
+
+
+def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
+    """Tie the process's life to Celery's signals. Weak references would be collected: these are closures."""
+
+    def opened_in_child(**_: Any) -> None:
+        interrupts.ignore_in_child()
+        process.open()
+
+    def closed_in_child(**_: Any) -> None:
+        process.close()
+
+    def ready(**_: Any) -> None:
+        heartbeat.start()
+        logger.info("Worker %s is ready", process.worker_id)
+
+    def stopped(**_: Any) -> None:
+        heartbeat.stop()
+
+    signals.worker_process_init.connect(opened_in_child, weak=False)
+    signals.worker_process_shutdown.connect(closed_in_child, weak=False)
+    signals.worker_ready.connect(ready, weak=False)
+    signals.worker_shutdown.connect(stopped, weak=False)
+
+

@@ -1,0 +1,140 @@
+"""What brings a run on when a message, a worker or the broker was lost: the database says what is due, and it is sent.
+
+Used by the worker (a pool child has died: ``attempt_lost``) and by the monitor (anything else: ``mend``). Every act
+here may be done twice, or while the work goes on well after all: claims are fenced.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from orchord.spi import (
+    STEP_END_STATUSES,
+    Attempt,
+    AttemptStatus,
+    Claim,
+    EndRun,
+    ErrorInfo,
+    Part,
+    RunMachine,
+    RunNotFoundError,
+    SkipStep,
+    StartStep,
+    StepEnd,
+    StepMessage,
+    utc_now,
+)
+from orchord_workers.contexts import RunContext
+from orchord_workers.step_runner import StepRunner, failed_result
+
+# A step that takes its worker down with it is tried this many times in all.
+MOST_LOST_ATTEMPTS = 3
+RETRY_GRACE = timedelta(seconds=2)
+IN_PROCESS_EXECUTOR = "in_process_executor"
+
+
+class Mender:
+    """Sends again what was lost. Stands on a StepRunner, whose contexts may be without user code."""
+
+    def __init__(self, runner: StepRunner) -> None:
+        self.runner = runner
+        self.storage = runner.instance.storage
+
+    def attempt_lost(self, run_id: str, step_key: str, attempt: int, reason: str) -> None:
+        """Take note that the process that ran (or was about to run) an attempt has died."""
+        try:
+            context = self.runner.contexts.read(run_id)
+        except RunNotFoundError:
+            return
+        self.storage.attempts.mark_lost(run_id, step_key, attempt, utc_now(), reason)
+        self.mend(context, only=step_key)
+
+    def mend(self, context: RunContext, *, only: str | None = None) -> int:
+        """Send everything that is due in a run and not under way. Returns how many messages were sent.
+
+        Args:
+            context: The run.
+            only: Mend this step alone.
+        """
+        run = self.storage.runs.get(context.run.run_id)
+        if run.status.is_terminal:
+            return 0
+        attempts = self.storage.attempts.of_run(run.run_id)
+        if run.executor == IN_PROCESS_EXECUTOR:
+            return self._mend_whole_run(context, attempts)
+        latest = latest_attempts(attempts)
+        machine, commands = RunMachine.resume(context.plan, run.inherited, ends_of(latest.values()))
+        sent = 0
+        for command in commands:
+            if isinstance(command, EndRun):
+                self.runner.end_run(run.run_id)
+                continue
+            if only is not None and command.step_key != only:
+                continue
+            if isinstance(command, SkipStep):
+                self.runner.end_without_running(context, command.step_key, command.status, command.reason)
+            else:
+                sent += self._send_if_idle(context, machine, command, attempts)
+        return sent
+
+    def _send_if_idle(
+        self, context: RunContext, machine: RunMachine, command: StartStep, attempts: list[Attempt]
+    ) -> int:
+        key = command.step_key
+        of_step = sorted((a for a in attempts if a.step_key == key), key=lambda a: a.attempt)
+        last = of_step[-1] if of_step else None
+        parts = tuple(machine.parts_for(key).values())
+        if last is None:
+            self.runner.canvas.send_step(context.run, StepMessage(context.run.run_id, key), parts)
+            return 1
+        if last.status is AttemptStatus.RUNNING or not is_due(last, utc_now()):
+            return 0
+        retry_number = last.retry_number + (1 if last.status is AttemptStatus.UP_FOR_RETRY else 0)
+        message = StepMessage(context.run.run_id, key, last.attempt + 1, retry_number)
+        lost = sum(attempt.status is AttemptStatus.LOST for attempt in of_step)
+        if lost >= MOST_LOST_ATTEMPTS:
+            self._fail_deadly_step(context, message, parts, lost)
+            return 0
+        self.runner.canvas.send_step(context.run, message, parts)
+        return 1
+
+    def _fail_deadly_step(self, context: RunContext, message: StepMessage, parts: tuple[Part, ...], lost: int) -> None:
+        token = secrets.token_hex(8)
+        now = utc_now()
+        claim = self.storage.attempts.claim(
+            Claim(message.run_id, message.step_key, message.attempt, message.retry_number, token, "monitor", now),
+            want_run=False,
+        )
+        if claim.claimed:
+            error = ErrorInfo(
+                "StepProcessLost",
+                f"Step '{message.step_key}' was given up: the process that ran it died {lost} times. Look for "
+                "out-of-memory kills and crashes of native code in its logs.",
+            )
+            self.runner.finish(context, message, parts, token, failed_result(message.step_key, error, now))
+
+    def _mend_whole_run(self, context: RunContext, attempts: list[Attempt]) -> int:
+        if any(attempt.status is AttemptStatus.RUNNING for attempt in attempts):
+            return 0
+        self.runner.canvas.send_whole_run(context.run, attempt=1 + len(attempts))
+        return 1
+
+
+def latest_attempts(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
+    """Return the newest attempt of each step; an end beats whatever else is there."""
+    latest: dict[str, Attempt] = {}
+    for attempt in sorted(attempts, key=lambda a: (a.status in STEP_END_STATUSES, a.attempt)):
+        latest[attempt.step_key] = attempt
+    return latest
+
+
+def ends_of(attempts: Iterable[Attempt]) -> Mapping[str, StepEnd]:
+    """Return the ends among the newest attempts of a run's steps."""
+    return {a.step_key: StepEnd(a.status, a.outputs) for a in attempts if a.status in STEP_END_STATUSES}
+
+
+def is_due(attempt: Attempt, now: datetime) -> bool:
+    """Return whether an attempt that is not running is to be followed by another now."""
+    return attempt.retry_at is None or attempt.retry_at + RETRY_GRACE <= now

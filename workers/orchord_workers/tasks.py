@@ -1,0 +1,79 @@
+"""The Celery tasks, bound to one worker process: thin doors to StepRunner, WholeRunner and Mender.
+
+Tasks have no results: what a step made is in storage. A task raises only when Orchord itself cannot go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Task
+from celery.exceptions import Reject
+
+from orchord.spi import (
+    END_TASK,
+    LOST_TASK,
+    STEP_TASK,
+    WHOLE_RUN_TASK,
+    StepMessage,
+    StorageUnavailableError,
+    parts_from_wire,
+)
+from orchord_workers.persistence import patiently
+from orchord_workers.process import WorkerProcess
+from orchord_workers.whole_run import run_whole
+
+logger = logging.getLogger(__name__)
+
+
+class FencedTask(Task):  # type: ignore[misc]  # celery has no types
+    """A task whose attempt is fenced in storage, and whose loss is reported (lost.py)."""
+
+    Request = "orchord_workers.lost:FencedRequest"
+
+
+def register_tasks(process: WorkerProcess) -> None:
+    """Register every task on the process's app."""
+    app = process.app
+
+    @app.task(name=STEP_TASK, base=FencedTask, bind=True)  # type: ignore[untyped-decorator]
+    def step(
+        self: Task, raw_parts: list[Any], run_id: str, step_key: str, attempt: int = 1, retry_number: int = 0
+    ) -> None:
+        message = StepMessage(run_id, step_key, attempt, retry_number)
+        redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
+        with requeued_when_storage_is_away():
+            process.runner.run(message, parts_from_wire(raw_parts), redelivered=redelivered)
+
+    @app.task(name=END_TASK, base=FencedTask)  # type: ignore[untyped-decorator]
+    def end(parts: list[Any], run_id: str) -> None:
+        patiently(lambda: process.runner.end_run(run_id))
+
+    @app.task(name=WHOLE_RUN_TASK, base=FencedTask)  # type: ignore[untyped-decorator]
+    def whole_run(run_id: str) -> None:
+        with requeued_when_storage_is_away():
+            run_whole(process.runner, run_id)
+
+    @app.task(name=LOST_TASK)  # type: ignore[untyped-decorator]
+    def lost(task: str, arguments: list[Any]) -> None:
+        reason = "the process that ran it died"
+        if task == STEP_TASK:
+            _, run_id, step_key, attempt, *_ = arguments
+            patiently(lambda: process.mender.attempt_lost(run_id, step_key, attempt, reason))
+        elif task == WHOLE_RUN_TASK:
+            patiently(lambda: process.mender.whole_run_lost(arguments[0], reason))
+        else:
+            patiently(lambda: process.mender.run_lost(arguments[1]))
+
+
+class requeued_when_storage_is_away:  # noqa: N801  # reads as a sentence where it is used
+    """Puts a message back when the database cannot be reached, so that nothing is lost by the acknowledgement."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, StorageUnavailableError):
+            logger.warning("Put a message back: %s", error)
+            raise Reject(str(error), requeue=True) from error
