@@ -1,0 +1,165 @@
+"""The sides that are measured, each as processes that are started, asked for runs, and stopped.
+
+``BareCanvas`` and ``OrchordStack`` share one Valkey and use the same number of forked worker processes; the
+Orchord side stores every run in Postgres. Dagster's side is in dagster_stack.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+
+from orchord.embedded.processes import free_port, spawn, stop
+
+HERE = Path(__file__).parent
+LOCATION = "orchord_shapes"
+
+
+@contextlib.contextmanager
+def background(argv: list[str], log: Path, environment: Mapping[str, str], directory: Path = HERE) -> Iterator[None]:
+    """Run a program beside us; stop it, and all that it started, at the end."""
+    with log.open("wb") as output:
+        process = spawn(argv, output=output, environment={**os.environ, **environment}, directory=directory)
+    try:
+        yield
+    finally:
+        stop(process, grace_seconds=20)
+
+
+def wait_for(condition: Any, what: str, seconds: float = 60.0, logs: Path | None = None) -> None:
+    """Wait until ``condition()`` is true; say what was waited for, and what the logs say, when it never is."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            texts = [f"--- {log}\n{log.read_text(errors='replace')[-1500:]}" for log in sorted(logs.glob("*.log"))] if logs else []
+            raise SystemExit("\n".join([f"Gave up after {seconds:.0f} s waiting for {what}.", *texts]))
+        threading.Event().wait(0.05)
+
+
+class BareCanvas:
+    """Celery's own canvas: nested chain and chord, results in Valkey, no database."""
+
+    def __init__(self, valkey_url: str, folder: Path, concurrency: int) -> None:
+        self.url, self.folder, self.concurrency = valkey_url, folder, concurrency
+        self.canvas: ModuleType | None = None
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[BareCanvas]:
+        """Start the worker and wait until it answers."""
+        os.environ["BARE_CANVAS_URL"] = self.url
+        import bare_canvas
+
+        self.canvas = bare_canvas
+        argv = [sys.executable, "-m", "celery", "-A", "bare_canvas", "worker", "--pool", "prefork"]
+        argv += ["--concurrency", str(self.concurrency), "--loglevel", "WARNING"]
+        with background(argv, self.folder / "bare.log", {"BARE_CANVAS_URL": self.url}):
+            wait_for(lambda: bare_canvas.app.control.ping(timeout=0.5), "the bare worker", logs=self.folder)
+            try:
+                yield self
+            finally:
+                bare_canvas.app.close()
+
+    def shape(self, job: str) -> Any:
+        """Return the canvas of the job with this name."""
+        assert self.canvas is not None
+        if job == "process_numbers":
+            return self.canvas.numbers_job()
+        kind, _, size = job.rpartition("_")
+        return {"chain": self.canvas.chain_of, "fan_in": self.canvas.fan_in_of}[kind](int(size))
+
+    def run(self, job: str) -> None:
+        """Build the canvas, send it, and wait for its result."""
+        self.shape(job).apply_async().get(timeout=300)
+
+    def run_many(self, job: str, count: int) -> None:
+        """Send many at once, and wait for all of their results."""
+        for result in [self.shape(job).apply_async() for _ in range(count)]:
+            result.get(timeout=300)
+
+
+class OrchordStack:
+    """API server, daemon and one worker over Postgres and Valkey, started by the command that users have."""
+
+    def __init__(self, valkey_url: str, postgres_url: str, folder: Path, concurrency: int) -> None:
+        self.folder, self.port = folder, free_port()
+        self.home = folder / "home"
+        self.home.mkdir()
+        self.concurrency = concurrency
+        self.instance_file = "\n".join(
+            [
+                f"storage: {{postgres: {{url: '{postgres_url}'}}}}",
+                "celery:",
+                f"  broker: {valkey_url}",
+                f"  result_backend: {valkey_url}",
+                f"  worker_concurrency: {concurrency}",
+                "",
+            ]
+        )
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=120)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[OrchordStack]:
+        """Start the three programs and wait until the job location is known and a worker is ready."""
+        (self.home / "orchord.yaml").write_text(self.instance_file)
+        environment = {"ORCHORD_HOME": str(self.home)}
+        orchord = str(Path(sys.executable).parent / "orchord")
+        subprocess.run([orchord, "instance", "migrate"], env={**os.environ, **environment}, check=True, cwd=HERE)
+        programs = {
+            "api": ["api", "--host", "127.0.0.1", "--port", str(self.port)],
+            "worker": ["worker", "-f", "orchord_shapes.py"],
+            "daemon": ["daemon"],
+        }
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.client.close)
+            for name, argv in programs.items():
+                log = self.folder / f"orchord-{name}.log"
+                stack.enter_context(background([orchord, *argv], log, environment))
+            wait_for(self._is_ready, "the Orchord stack", logs=self.folder)
+            yield self
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.client.get(f"/api/v1/locations/{LOCATION}/jobs/process_numbers").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def _post(self, job: str, wait_seconds: int) -> dict[str, Any]:
+        body = {"job": job, "location": LOCATION}
+        answer = self.client.post("/api/v1/runs", params={"wait_seconds": wait_seconds}, json=body)
+        if answer.status_code >= 300:
+            raise SystemExit(f"POST /api/v1/runs answered {answer.status_code}: {answer.text}")
+        run: dict[str, Any] = answer.json()
+        return run
+
+    def run(self, job: str) -> None:
+        """Trigger one run over HTTP and hold the line until it has ended."""
+        run = self._post(job, 60)
+        while run["status"] in ("STARTING", "STARTED"):
+            run = self.client.get(f"/api/v1/runs/{run['run_id']}", params={"wait_seconds": 60}).json()
+        if run["status"] != "SUCCESS":
+            raise SystemExit(f"Run {run['run_id']} of {job} ended as {run['status']}")
+
+    def run_many(self, job: str, count: int) -> None:
+        """Trigger many at once over eight connections, and wait until none is unfinished."""
+        with ThreadPoolExecutor(8) as pool:
+            runs = list(pool.map(lambda _: self._post(job, 0), range(count)))
+        oldest_first = [run["run_id"] for run in runs]
+        while oldest_first:
+            run = self.client.get(f"/api/v1/runs/{oldest_first[0]}").json()
+            if run["status"] in ("STARTING", "STARTED"):
+                threading.Event().wait(0.01)
+            elif run["status"] == "SUCCESS":
+                oldest_first.pop(0)
+            else:
+                raise SystemExit(f"Run {run['run_id']} of {job} ended as {run['status']}")
