@@ -67,7 +67,8 @@ def make_app(config: Mapping[str, Any], *, location: str | None = None) -> Celer
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
         worker_redirect_stdouts=False,
-        worker_send_task_events=True,
+        # Flower turns events on when it starts; without anyone who looks they only cost.
+        worker_send_task_events=False,
     )
     return app
 

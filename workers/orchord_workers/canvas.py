@@ -8,6 +8,7 @@ chord only, and a DAG needs one chord per waiting step, so the parts are returne
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,11 +30,36 @@ from orchord.spi import (
     join_id,
     joins_of,
     part_to_wire,
+    parts_from_wire,
     parts_to_wire,
     shown_name,
     steps_queue,
     whole_run_task_id,
 )
+
+
+@dataclass(frozen=True)
+class CompletedJoin:
+    """A chord that has all its parts, in the order of ``plan.upstream``. ``target`` is None for the run's end."""
+
+    target: str | None
+    parts: tuple[Part, ...]
+
+
+class _Body(Signature):  # type: ignore[misc]  # celery has no types
+    """A chord's body that is handed back to the caller instead of being sent by the result backend.
+
+    Whoever completes a chord is at hand to carry its body out, without another message.
+    """
+
+    def __init__(self, app: Celery) -> None:
+        super().__init__(STEP_TASK, app=app)
+        # An attribute of a Signature would be a key of the dict that it is.
+        object.__setattr__(self, "results", None)
+
+    def delay(self, results: list[Any]) -> None:
+        """Take the results of the parts."""
+        object.__setattr__(self, "results", results)
 
 
 class Canvas:
@@ -57,12 +83,21 @@ class Canvas:
                 pipe.set(key, size, ex=int(backend.chord_expires or backend.expires or 86_400))
             pipe.execute()
 
-    def act(self, run: Run, plan: ExecutionPlan, moves: Follow) -> None:
+    def act(self, run: Run, moves: Follow) -> None:
         """Send what follows from a stored end: steps to start, then parts to return."""
         for start in moves.starts:
             self.send_step(run, StepMessage(run.run_id, start.step_key), start.parts)
         for join in moves.joins:
-            self.return_part(run, join)
+            completed = self.return_part(run, join)
+            if completed is not None:
+                self.send_body(run, completed)
+
+    def send_body(self, run: Run, completed: CompletedJoin) -> None:
+        """Send the body of a chord whose parts are all there."""
+        if completed.target is None:
+            self.send_end(run)
+        else:
+            self.send_step(run, StepMessage(run.run_id, completed.target), completed.parts)
 
     def send_step(
         self, run: Run, message: StepMessage, parts: Iterable[Part], *, delay_seconds: float | None = None
@@ -89,35 +124,21 @@ class Canvas:
             END_TASK, ([], run.run_id), run, task_id=end_task_id(run.run_id), shadow=shown_name(run.job_name, "end")
         )
 
-    def send_lost(self, queue: str, name: str, arguments: list[Any]) -> None:
-        """Report that the process that ran a task has died. Sent by the worker's parent process."""
-        self.app.send_task(LOST_TASK, args=(name, arguments), queue=queue, ignore_result=True)
+    def send_lost(self, queue: str, worker_id: str, process_id: int, run_id: str) -> None:
+        """Report that a pool child has died while it worked on a run. Sent by the worker's parent process."""
+        self.app.send_task(LOST_TASK, args=(worker_id, process_id, run_id), queue=queue, ignore_result=True)
 
-    def return_part(self, run: Run, join: JoinPart) -> None:
-        """Return one part of a chord. The part that completes the chord sends its body."""
+    def return_part(self, run: Run, join: JoinPart) -> CompletedJoin | None:
+        """Return one part of a chord. Returns the chord when this part completed it: the caller starts its body."""
         chord_id = join_id(run.run_id, join.target)
+        body = _Body(self.app)
         request = SimpleNamespace(
-            id=f"{chord_id}:{join.source}", group=chord_id, group_index=join.index, chord=self._body(run, join.target)
+            id=f"{chord_id}:{join.source}", group=chord_id, group_index=join.index, chord=body
         )
         self.app.backend.on_chord_part_return(request, states.SUCCESS, part_to_wire(join.part))
-
-    def _body(self, run: Run, target: str | None) -> dict[str, Any]:
-        if target is None:
-            task, arguments = END_TASK, [run.run_id]
-            task_id, shadow = end_task_id(run.run_id), shown_name(run.job_name, "end")
-        else:
-            message = StepMessage(run.run_id, target)
-            task, arguments = STEP_TASK, [run.run_id, target, message.attempt, message.retry_number]
-            task_id, shadow = message.task_id, shown_name(run.job_name, target)
-        options = {
-            "task_id": task_id,
-            "shadow": shadow,
-            "queue": steps_queue(run.location),
-            "ignore_result": True,
-            "argsrepr": "",
-            "kwargsrepr": "",
-        }
-        return dict(Signature(task, args=arguments, options=options, app=self.app))
+        if body.results is None:
+            return None
+        return CompletedJoin(join.target, parts_from_wire(body.results))
 
     def _send(
         self,

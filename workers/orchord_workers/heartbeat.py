@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Callable
 from datetime import datetime
 
 from orchord.spi import OrchordInstance, StorageUnavailableError, WorkerRow, utc_now
@@ -19,13 +20,21 @@ INTERVAL_SECONDS = 2.0
 
 
 class Heartbeat:
-    """Beats until it is stopped; then takes the worker's row away."""
+    """Beats until it is stopped; then takes the worker's row away. ``on_beat`` is called with every beat."""
 
-    def __init__(self, instance: OrchordInstance, worker_id: str, location: str, queues: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        instance: OrchordInstance,
+        worker_id: str,
+        location: str,
+        queues: tuple[str, ...],
+        on_beat: Callable[[], None],
+    ) -> None:
         self._instance = instance
         self._worker_id = worker_id
         self._location = location
         self._queues = queues
+        self._on_beat = on_beat
         self._started_at: datetime = utc_now()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="orchord-heartbeat", daemon=True)
@@ -52,6 +61,7 @@ class Heartbeat:
                 logger.warning("No heartbeat written: %s", error)
 
     def _beat(self) -> None:
+        self._on_beat()
         self._instance.storage.workers.beat(
             WorkerRow(
                 worker_id=self._worker_id,

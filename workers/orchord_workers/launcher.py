@@ -53,7 +53,7 @@ class CeleryRunLauncher(RunLauncher):
                 )
                 if ended is not None:
                     publish_end(self.app, run.run_id, ended)
-            self.canvas.act(run, plan, moves)
+            self.canvas.act(run, moves)
 
     def terminate(self, run_id: str) -> bool:
         """Interrupt the steps of a run that are running. Returns whether there were any.
@@ -66,7 +66,7 @@ class CeleryRunLauncher(RunLauncher):
             with broker_errors_translated(self.app):
                 self.app.control.broadcast(
                     "orchord_interrupt",
-                    arguments={"attempts": [[a.run_id, a.step_key, a.attempt] for a in running]},
+                    arguments={"run_id": run_id, "holders": [[a.worker_id, a.process_id] for a in running]},
                 )
         return bool(running)
 

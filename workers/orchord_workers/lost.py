@@ -1,6 +1,7 @@
-"""What a worker's parent process does when the pool child that ran a task has died: it reports the attempt as lost.
+"""What a worker's parent process does when the pool child that ran a task has died: it reports the process as lost.
 
-Celery's own answer, putting the message back, would meet its own fence: the attempt is claimed by the dead process.
+Celery's own answer, putting the message back, would meet its own fence: the attempt is claimed by the dead process,
+and that may be a later step of the chain than the one the message named.
 """
 
 from __future__ import annotations
@@ -17,17 +18,24 @@ from orchord_workers.canvas import Canvas
 logger = logging.getLogger(__name__)
 
 
-class FencedRequest(Request):
+class FencedRequest(Request):  # type: ignore[misc]  # celery has no types
     """A request whose loss is told to the mender. The message is acknowledged once the report has been sent."""
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         """Report a lost pool child; leave every other failure to Celery."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
-        if not isinstance(error, (WorkerLostError, SystemExit)):
-            return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
-        try:
-            Canvas(self.app).send_lost(self.app.conf.task_default_queue, self.task_name, list(self._args))
-        except (KombuError, OSError) as publish_error:
-            # Unacknowledged, the message comes back; the monitor sees the dead process in any case.
-            logger.error("Could not report that %s was lost: %s", self.id, publish_error)
+        if isinstance(error, (WorkerLostError, SystemExit)):
+            try:
+                conf = self.app.conf
+                Canvas(self.app).send_lost(
+                    conf.task_default_queue, conf.orchord_worker_id, self.worker_pid or 0, run_id_of(self._args)
+                )
+            except (KombuError, OSError) as publish_error:
+                # The monitor finds the run quiet, but the dead child's attempt only with the worker itself.
+                logger.error("Could not report that %s was lost: %s", self.id, publish_error)
         return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+
+
+def run_id_of(arguments: list[Any]) -> str:
+    """Return the run that a message is about: the first argument, or the one after the parts of a chord's body."""
+    return str(arguments[1] if isinstance(arguments[0], list) else arguments[0])

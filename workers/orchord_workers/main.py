@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+from multiprocessing.sharedctypes import Value
 from typing import Any
 
 from celery import signals
@@ -17,9 +19,9 @@ from orchord.spi import (
     load_location,
     steps_queue,
 )
-from orchord_workers import interrupts
 from orchord_workers.app import make_app
 from orchord_workers.heartbeat import Heartbeat
+from orchord_workers.interrupts import INTERRUPT_SIGNAL, Interrupts
 from orchord_workers.process import WorkerProcess
 from orchord_workers.tasks import register_tasks
 
@@ -51,10 +53,10 @@ def run_worker(
         raise
     instance.storage.locations.put(code.snapshot)
     app = make_app(instance.config.celery, location=code.name)
-    process = WorkerProcess(app, settings, code)
+    watched = Value("b", 0, lock=False)
+    process = WorkerProcess(app, settings, code, is_watched=lambda: bool(watched.value))
+    app.conf.orchord_worker_id = process.worker_id
     register_tasks(process)
-    heartbeat = Heartbeat(instance, process.worker_id, code.name, (steps_queue(code.name),))
-    _connect_signals(process, heartbeat)
     worker = app.Worker(
         hostname=f"{code.name}@{process.worker_id}",
         concurrency=concurrency or instance.config.celery.get("worker_concurrency") or 2,
@@ -65,6 +67,15 @@ def run_worker(
         without_mingle=True,
         quiet=True,
     )
+
+    def note_watchers() -> None:
+        # Flower turns task events on when it starts: then every step travels as a task of its own, to be seen.
+        watched.value = bool(worker.consumer.event_dispatcher and worker.consumer.event_dispatcher.enabled)
+
+    heartbeat = Heartbeat(instance, process.worker_id, code.name, (steps_queue(code.name),), note_watchers)
+    _connect_signals(process, heartbeat)
+    # No connection may be open while the pool forks.
+    instance.storage.dispose()
     worker.start()
     instance.dispose()
     if worker.exitcode:
@@ -75,7 +86,7 @@ def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
     """Tie the process's life to Celery's signals. Weak references would be collected: these are closures."""
 
     def opened_in_child(**_: Any) -> None:
-        interrupts.ignore_in_child()
+        signal.signal(INTERRUPT_SIGNAL, signal.SIG_IGN)
         process.open()
 
     def closed_in_child(**_: Any) -> None:
@@ -87,6 +98,7 @@ def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
 
     def stopped(**_: Any) -> None:
         heartbeat.stop()
+        Interrupts(process.worker_id).clear()
 
     signals.worker_process_init.connect(opened_in_child, weak=False)
     signals.worker_process_shutdown.connect(closed_in_child, weak=False)

@@ -6,6 +6,7 @@ here may be done twice, or while the work goes on well after all: claims are fen
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -27,7 +28,7 @@ from orchord.spi import (
     utc_now,
 )
 from orchord_workers.contexts import RunContext
-from orchord_workers.step_runner import StepRunner, failed_result
+from orchord_workers.step_runner import StepRunner, Work, failed_result
 
 # A step that takes its worker down with it is tried this many times in all.
 MOST_LOST_ATTEMPTS = 3
@@ -42,22 +43,31 @@ class Mender:
         self.runner = runner
         self.storage = runner.instance.storage
 
-    def attempt_lost(self, run_id: str, step_key: str, attempt: int, reason: str) -> None:
-        """Take note that the process that ran (or was about to run) an attempt has died."""
-        try:
-            context = self.runner.contexts.read(run_id)
-        except RunNotFoundError:
-            return
-        self.storage.attempts.mark_lost(run_id, step_key, attempt, utc_now(), reason)
-        self.mend(context, only=step_key)
-
-    def mend(self, context: RunContext, *, only: str | None = None) -> int:
-        """Send everything that is due in a run and not under way. Returns how many messages were sent.
+    def process_lost(self, worker_id: str, process_id: int, run_id: str) -> None:
+        """Take note that a pool child has died: every attempt that it held is lost, and run again elsewhere.
 
         Args:
-            context: The run.
-            only: Mend this step alone.
+            worker_id: The child's worker.
+            process_id: The child.
+            run_id: The run of the message that the child worked on, which it may not have claimed yet.
         """
+        for attempt in self.storage.attempts.running_of_process(worker_id, process_id):
+            self.attempt_lost(attempt, "the process that ran it died")
+        self.mend_run(run_id)
+
+    def attempt_lost(self, attempt: Attempt, reason: str) -> None:
+        """Take note that the process that held an attempt has died, and have the step run again."""
+        run_id = attempt.run_id
+        self.storage.attempts.mark_lost(run_id, attempt.step_key, attempt.attempt, utc_now(), reason)
+        self.mend_run(run_id)
+
+    def mend_run(self, run_id: str) -> None:
+        """Mend a run, if it is still there."""
+        with contextlib.suppress(RunNotFoundError):
+            self.mend(self.runner.contexts.read(run_id))
+
+    def mend(self, context: RunContext) -> int:
+        """Send everything that is due in a run and not under way. Returns how many messages were sent."""
         run = self.storage.runs.get(context.run.run_id)
         if run.status.is_terminal:
             return 0
@@ -70,8 +80,6 @@ class Mender:
         for command in commands:
             if isinstance(command, EndRun):
                 self.runner.end_run(run.run_id)
-                continue
-            if only is not None and command.step_key != only:
                 continue
             if isinstance(command, SkipStep):
                 self.runner.end_without_running(context, command.step_key, command.status, command.reason)
@@ -104,7 +112,16 @@ class Mender:
         token = secrets.token_hex(8)
         now = utc_now()
         claim = self.storage.attempts.claim(
-            Claim(message.run_id, message.step_key, message.attempt, message.retry_number, token, "monitor", now),
+            Claim(
+                run_id=message.run_id,
+                step_key=message.step_key,
+                attempt=message.attempt,
+                retry_number=message.retry_number,
+                token=token,
+                worker_id=self.runner.holder.worker_id,
+                process_id=self.runner.holder.process_id,
+                at=now,
+            ),
             want_run=False,
         )
         if claim.claimed:
@@ -113,7 +130,8 @@ class Mender:
                 f"Step '{message.step_key}' was given up: the process that ran it died {lost} times. Look for "
                 "out-of-memory kills and crashes of native code in its logs.",
             )
-            self.runner.finish(context, message, parts, token, failed_result(message.step_key, error, now))
+            work = Work(message, parts, token)
+            self.runner.finish(context, work, failed_result(message.step_key, error, now))
 
     def _mend_whole_run(self, context: RunContext, attempts: list[Attempt]) -> int:
         if any(attempt.status is AttemptStatus.RUNNING for attempt in attempts):

@@ -5,8 +5,10 @@ Database connections never cross a fork; user code does, so that it is imported 
 
 from __future__ import annotations
 
+import os
 import socket
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from celery import Celery
@@ -16,7 +18,7 @@ from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContexts
 from orchord_workers.endings import publish_end
 from orchord_workers.mending import Mender
-from orchord_workers.step_runner import StepRunner
+from orchord_workers.step_runner import Holder, StepRunner
 
 
 def new_worker_id() -> str:
@@ -26,12 +28,16 @@ def new_worker_id() -> str:
 
 @dataclass
 class WorkerProcess:
-    """What the tasks of one process share. ``open`` is called once per process, after the fork."""
+    """What the tasks of one process share. ``open`` is called once per process, after the fork.
+
+    ``is_watched`` tells whether somebody, such as Flower, follows the worker's task events.
+    """
 
     app: Celery
     settings: Settings
     code: CodeLocation | None
     worker_id: str = field(default_factory=new_worker_id)
+    is_watched: Callable[[], bool] = lambda: False
     _runner: StepRunner | None = None
     _mender: Mender | None = None
     _instance: OrchordInstance | None = None
@@ -41,7 +47,12 @@ class WorkerProcess:
         self._instance = OrchordInstance.from_home(self.settings)
         contexts = RunContexts(self._instance, self.code)
         self._runner = StepRunner(
-            self._instance, Canvas(self.app), contexts, worker_id=self.worker_id, notify_end=self._notify_end
+            self._instance,
+            Canvas(self.app),
+            contexts,
+            holder=Holder(self.worker_id, os.getpid()),
+            notify_end=self._notify_end,
+            may_carry_on=lambda: not self.is_watched(),
         )
         self._mender = Mender(self._runner)
 

@@ -1,4 +1,4 @@
-"""One step, from its message to what follows from it: claim, execute, finish, go on.
+"""One step, from its message to what follows from it: claim, execute, finish, carry on.
 
 The claim fences the attempt, so that a message delivered twice is ignored; the finish stores the step's events, the
 attempt's end and the skips that follow in one transaction; only then are the next steps sent. A process that dies
@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchord.spi import (
+    STEP_END_STATUSES,
     Attempt,
     AttemptStatus,
     Claim,
@@ -22,6 +25,7 @@ from orchord.spi import (
     ErrorInfo,
     ExecutionInterrupted,
     Finish,
+    FinishResult,
     Follow,
     JobDefinition,
     OrchordInstance,
@@ -43,7 +47,7 @@ from orchord.spi import (
 )
 from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContext, RunContexts, missing_step
-from orchord_workers.interrupts import interruptible
+from orchord_workers.interrupts import Interrupts
 from orchord_workers.persistence import patiently
 
 logger = logging.getLogger(__name__)
@@ -52,17 +56,42 @@ logger = logging.getLogger(__name__)
 # sit in one worker's memory and, on Redis, outlive its visibility time-out.
 LONGEST_BROKER_DELAY_SECONDS = 30.0
 
-_STEP_END = {
-    AttemptStatus.SUCCESS,
-    AttemptStatus.FAILURE,
-    AttemptStatus.CANCELED,
-    AttemptStatus.SKIPPED,
-    AttemptStatus.UPSTREAM_FAILED,
-}
+# A chain of quick steps is carried on by the process that began it, so that it costs no messages; past this time the
+# next step is sent as one after all, so that other runs have their turn.
+LONGEST_CARRY_ON_SECONDS = 0.1
+
+NO_MOVES = Follow((), (), (), False)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that claims attempts: its worker's identity and its process id."""
+
+    worker_id: str
+    process_id: int
+
+
+
+@dataclass(frozen=True)
+class Work:
+    """A step to run now. ``token`` is set when the attempt is claimed already."""
+
+    message: StepMessage
+    parts: tuple[Part, ...]
+    token: str | None = None
 
 
 class StepRunner:
-    """Runs steps in this process. ``notify_end`` is told of a run that has ended."""
+    """Runs steps in this process.
+
+    Args:
+        instance: Storage, compute logs and what user code asks of its instance.
+        canvas: How further steps are sent.
+        contexts: What is known of runs.
+        holder: Who claims attempts: this process, as storage records it.
+        notify_end: Is told of a run that has ended.
+        may_carry_on: Whether a following step may be run right here instead of being sent as a message.
+    """
 
     def __init__(
         self,
@@ -70,93 +99,157 @@ class StepRunner:
         canvas: Canvas,
         contexts: RunContexts,
         *,
-        worker_id: str,
+        holder: Holder,
         notify_end: Callable[[str, RunStatus], None],
+        may_carry_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self.instance = instance
         self.canvas = canvas
         self.contexts = contexts
-        self.worker_id = worker_id
+        self.holder = holder
+        self.interrupts = Interrupts(holder.worker_id)
         self.notify_end = notify_end
+        self.may_carry_on = may_carry_on
 
     def run(self, message: StepMessage, parts: Sequence[Part], *, redelivered: bool = False) -> None:
-        """Carry out one message. Returns when the step's end is stored and what follows is sent."""
+        """Carry out one message, and what follows from it as long as that is quick.
+
+        Returns when every end is stored and everything that follows is sent.
+        """
+        carry_on_until = time.monotonic() + LONGEST_CARRY_ON_SECONDS
+        work: Work | None = Work(message, tuple(parts))
+        while work is not None:
+            carries_on = self.may_carry_on() and time.monotonic() < carry_on_until
+            work = self._run_one(work, redelivered=redelivered, carries_on=carries_on)
+            redelivered = False
+
+    def _run_one(self, work: Work, *, redelivered: bool, carries_on: bool) -> Work | None:
+        message, parts = work.message, work.parts
         if any(part.status is PartStatus.FAILED for part in parts):
             self._skip_for_failed_parts(message, parts)
-            return
+            return None
         context = self.contexts.known(message.run_id)
-        token = secrets.token_hex(8)
-        claim = self.instance.storage.attempts.claim(
-            Claim(
-                run_id=message.run_id,
-                step_key=message.step_key,
-                attempt=message.attempt,
-                retry_number=message.retry_number,
-                token=token,
-                worker_id=self.worker_id,
-                at=utc_now(),
-            ),
-            want_run=context is None,
-        )
-        if not claim.claimed:
-            self._not_claimed(message, claim, redelivered=redelivered)
-            return
-        if context is None:
-            context = self.contexts.of(claim.run) if claim.run is not None else self.contexts.read(message.run_id)
+        token = work.token
+        if token is None:
+            wanted = self._claim_of(message)
+            claim = self.instance.storage.attempts.claim(wanted, want_run=context is None)
+            if not claim.claimed:
+                self._not_claimed(message, claim, redelivered=redelivered)
+                return None
+            token = wanted.token
+            if context is None and claim.run is not None:
+                context = self.contexts.of(claim.run)
+        context = context or self.contexts.read(message.run_id)
         result = self._execute(context, message, parts)
-        self.finish(context, message, parts, token, result)
+        return self.finish(context, Work(message, parts, token), result, carries_on=carries_on)
 
     def finish(
-        self, context: RunContext, message: StepMessage, parts: Sequence[Part], token: str, result: StepResult
-    ) -> None:
-        """Store the end of a claimed attempt, then go on: next steps, parts, a retry or the run's end."""
-        now = utc_now()
-        moves = Follow((), (), (), False)
-        if result.status in _STEP_END:
-            moves = follow(
-                context.plan, message.step_key, StepEnd(result.status, result.outputs), context.run.inherited
-            )
-        delay = result.retry_delay_seconds or 0.0
-        retries = result.status is AttemptStatus.UP_FOR_RETRY
+        self, context: RunContext, work: Work, result: StepResult, *, carries_on: bool = False
+    ) -> Work | None:
+        """Store the end of a claimed attempt, then go on: next steps, parts, a retry or the run's end.
+
+        Returns the step to go on with in this process, if ``carries_on`` allows one. It is claimed by the same
+        statement that stores the end: a chain costs one round trip to the database a step, and no message.
+        """
+        assert work.token is not None
+        message, now = work.message, utc_now()
+        moves = NO_MOVES
+        if result.status in STEP_END_STATUSES:
+            end = StepEnd(result.status, result.outputs)
+            moves = follow(context.plan, message.step_key, end, context.run.inherited)
+        retry_at = None
+        if result.status is AttemptStatus.UP_FOR_RETRY:
+            retry_at = now + timedelta(seconds=result.retry_delay_seconds or 0.0)
+        following = self._following(context.run, moves) if carries_on else None
         finish = Finish(
             run_id=message.run_id,
             step_key=message.step_key,
             attempt=message.attempt,
-            token=token,
+            token=work.token,
             status=result.status,
             outputs=result.outputs,
             events=result.events,
             error=result.error,
-            retry_at=now + timedelta(seconds=delay) if retries else None,
+            retry_at=retry_at,
             at=now,
             skips=as_skips(moves.skips),
             ends_run=moves.ends_run,
+            then_claim=self._claim_of(following.message) if following is not None else None,
         )
         stored = patiently(lambda: self.instance.storage.attempts.finish(finish))
         if not stored.accepted:
-            logger.warning(
-                "The end of %s was refused: another worker has taken the attempt over", message.task_id
-            )
-            return
-        if retries:
-            if delay <= LONGEST_BROKER_DELAY_SECONDS:
-                again = StepMessage(
-                    message.run_id, message.step_key, message.attempt + 1, message.retry_number + 1
-                )
-                self.canvas.send_step(context.run, again, parts, delay_seconds=delay or None)
-            return
-        self.canvas.act(context.run, context.plan, moves)
+            logger.warning("The end of %s was refused: another worker has taken the attempt over", message.task_id)
+            return None
+        if retry_at is not None:
+            self._send_retry(context, work, result.retry_delay_seconds or 0.0)
+            return None
         if stored.run_status is not None:
             self.notify_end(message.run_id, stored.run_status)
+        return self._go_on(context, moves, following, finish, stored, carries_on=carries_on)
 
-    def end_without_running(self, context: RunContext, step_key: str, status: AttemptStatus, reason: str) -> None:
-        """Store that a step ends without an attempt, with the skips that follow, and go on."""
+    def _following(self, run: Run, moves: Follow) -> Work | None:
+        if not moves.starts:
+            return None
+        start = moves.starts[-1]
+        return Work(StepMessage(run.run_id, start.step_key), start.parts)
+
+    def _go_on(
+        self,
+        context: RunContext,
+        moves: Follow,
+        following: Work | None,
+        finish: Finish,
+        stored: FinishResult,
+        *,
+        carries_on: bool,
+    ) -> Work | None:
+        run = context.run
+        for start in moves.starts[: len(moves.starts) - (following is not None)]:
+            self.canvas.send_step(run, StepMessage(run.run_id, start.step_key), start.parts)
+        if following is not None:
+            if stored.then_claimed and finish.then_claim is not None:
+                following = Work(following.message, following.parts, finish.then_claim.token)
+            # Not claimed in the same breath: the claim of its own will say why, and act on it.
+        for join in moves.joins:
+            completed = self.canvas.return_part(run, join)
+            if completed is None:
+                continue
+            if completed.target is None:
+                self.end_run(run.run_id)
+            elif following is None and carries_on:
+                following = Work(StepMessage(run.run_id, completed.target), completed.parts)
+            else:
+                self.canvas.send_body(run, completed)
+        return following
+
+    def _send_retry(self, context: RunContext, work: Work, delay_seconds: float) -> None:
+        if delay_seconds <= LONGEST_BROKER_DELAY_SECONDS:
+            message = work.message
+            again = StepMessage(message.run_id, message.step_key, message.attempt + 1, message.retry_number + 1)
+            self.canvas.send_step(context.run, again, work.parts, delay_seconds=delay_seconds or None)
+
+    def _claim_of(self, message: StepMessage) -> Claim:
+        return Claim(
+            run_id=message.run_id,
+            step_key=message.step_key,
+            attempt=message.attempt,
+            retry_number=message.retry_number,
+            token=secrets.token_hex(8),
+            worker_id=self.holder.worker_id,
+            process_id=self.holder.process_id,
+            at=utc_now(),
+        )
+
+    def end_without_running(
+        self, context: RunContext, step_key: str, status: AttemptStatus, reason: str, *, attempt: int = 1
+    ) -> None:
+        """Store that a step ends without running, with the skips that follow, and go on."""
         moves = follow(context.plan, step_key, StepEnd(status), context.run.inherited)
-        skips = (Skip(step_key, status, reason), *as_skips(moves.skips))
+        skips = (Skip(step_key, status, reason, attempt), *as_skips(moves.skips))
         ended = self.instance.storage.attempts.record_skips(
             context.run.run_id, skips, at=utc_now(), ends_run=moves.ends_run
         )
-        self.canvas.act(context.run, context.plan, moves)
+        self.canvas.act(context.run, moves)
         if ended is not None:
             self.notify_end(context.run.run_id, ended)
 
@@ -164,7 +257,7 @@ class StepRunner:
         """Send once more what follows from a stored end. Harmless when it had been sent: claims are fenced."""
         end = StepEnd(attempt.status, attempt.outputs)
         moves = follow(context.plan, attempt.step_key, end, context.run.inherited)
-        self.canvas.act(context.run, context.plan, moves)
+        self.canvas.act(context.run, moves)
         if moves.ends_run:
             self.end_run(context.run.run_id)
 
@@ -188,11 +281,15 @@ class StepRunner:
         if claim.run_status is RunStatus.CANCELING and claim.existing is None:
             context = self.contexts.read(message.run_id)
             self.end_without_running(
-                context, message.step_key, AttemptStatus.CANCELED, "not run, as the run was canceled"
+                context,
+                message.step_key,
+                AttemptStatus.CANCELED,
+                "not run, as the run was canceled",
+                attempt=message.attempt,
             )
-        elif redelivered and claim.existing in _STEP_END:
+        elif redelivered and claim.existing in STEP_END_STATUSES:
             attempts = self.instance.storage.attempts.of_run(message.run_id)
-            ended = [a for a in attempts if a.step_key == message.step_key and a.status in _STEP_END]
+            ended = [a for a in attempts if a.step_key == message.step_key and a.status in STEP_END_STATUSES]
             if ended:
                 self.advance_again(self.contexts.read(message.run_id), ended[-1])
         else:
@@ -219,7 +316,7 @@ class StepRunner:
             missing=decision.missing,
         )
         try:
-            with interruptible():
+            with self.interrupts.accepted(context.run.run_id):
                 return execute_step(
                     context.job,
                     request,

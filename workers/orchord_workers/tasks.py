@@ -56,15 +56,8 @@ def register_tasks(process: WorkerProcess) -> None:
             run_whole(process.runner, run_id)
 
     @app.task(name=LOST_TASK)  # type: ignore[untyped-decorator]
-    def lost(task: str, arguments: list[Any]) -> None:
-        reason = "the process that ran it died"
-        if task == STEP_TASK:
-            _, run_id, step_key, attempt, *_ = arguments
-            patiently(lambda: process.mender.attempt_lost(run_id, step_key, attempt, reason))
-        elif task == WHOLE_RUN_TASK:
-            patiently(lambda: process.mender.whole_run_lost(arguments[0], reason))
-        else:
-            patiently(lambda: process.mender.run_lost(arguments[1]))
+    def lost(worker_id: str, process_id: int, run_id: str) -> None:
+        patiently(lambda: process.mender.process_lost(worker_id, process_id, run_id))
 
 
 class requeued_when_storage_is_away:  # noqa: N801  # reads as a sentence where it is used
