@@ -42,7 +42,11 @@ def wait_for(condition: Any, what: str, seconds: float = 60.0, logs: Path | None
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            texts = [f"--- {log}\n{log.read_text(errors='replace')[-1500:]}" for log in sorted(logs.glob("*.log"))] if logs else []
+            texts = (
+                [f"--- {log}\n{log.read_text(errors='replace')[-1500:]}" for log in sorted(logs.glob("*.log"))]
+                if logs
+                else []
+            )
             raise SystemExit("\n".join([f"Gave up after {seconds:.0f} s waiting for {what}.", *texts]))
         threading.Event().wait(0.05)
 

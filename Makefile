@@ -1,0 +1,54 @@
+# One command each. Needs only make and python3 >= 3.11 (with its venv module); everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help setup demo up down test check format bench clean
+
+help:
+	@echo "make demo    run the numbers job as a Celery chord through the REST API and print its result"
+	@echo "make up      start the whole stack with the example; make down stops it"
+	@echo "make test    run every test (services come from wheels; RabbitMQ's tests need Debian's server)"
+	@echo "make check   lint, formatting, types, architecture"
+	@echo "make bench   measure against the bare Celery canvas; PEER=dagster measures Dagster too"
+	@echo "make clean   remove .venv, caches and built files"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Orchord needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
+		{ echo "python3 lacks its venv module. On Debian: apt-get install python3-venv"; rm -rf .venv; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,test]'
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/python examples/demo.py
+
+up: $(STAMP)
+	@$(BIN)/python examples/stack.py up
+
+down:
+	@test ! -x $(BIN)/python || $(BIN)/python examples/stack.py down
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/architecture
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench.py $(if $(PEER),--peer $(PEER))
+
+clean: down
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .orchord build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
