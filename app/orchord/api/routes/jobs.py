@@ -1,0 +1,80 @@
+"""Code locations and their jobs: what there is to run, and what its run config may be."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from orchord.api.catalog import KnownLocation, find_job, known_jobs, known_locations
+from orchord.api.models.jobs import (
+    JobBody,
+    JobDetailBody,
+    JobList,
+    JobPath,
+    LocationBody,
+    LocationDetailBody,
+    LocationList,
+    LocationPath,
+    LocationQuery,
+)
+from orchord.api.plans import plan_body
+from orchord.api.routes.health import WORKER_SILENCE
+from orchord.api.routing import Routes
+from orchord.api.state import the_instance
+from orchord.events import utc_now
+
+location_routes = Routes("locations", "Code locations: user code, as its workers have published it.")
+job_routes = Routes("jobs", "What can be run.")
+
+
+def workers_alive() -> Counter[str]:
+    """Return how many workers of each location have reported themselves of late."""
+    return Counter(worker.location for worker in the_instance().storage.workers.alive(utc_now() - WORKER_SILENCE))
+
+
+@location_routes.get("/locations", {200: LocationList})
+def list_locations() -> LocationList:
+    """List the code locations."""
+    alive = workers_alive()
+    known = known_locations(the_instance())
+    return LocationList(items=[LocationBody(**_location_fields(one, alive)) for one in known])
+
+
+@location_routes.get("/locations/<location>", {200: LocationDetailBody})
+def read_location(path: LocationPath) -> LocationDetailBody:
+    """Read one code location with the names of what it defines."""
+    known = known_locations(the_instance(), path.location)[0]
+    snapshot = known.snapshot
+    return LocationDetailBody(
+        **_location_fields(known, workers_alive()),
+        jobs=[job.name for job in snapshot.jobs] if snapshot else [],
+        assets=[asset.key for asset in snapshot.assets] if snapshot else [],
+        schedules=[schedule.name for schedule in snapshot.schedules] if snapshot else [],
+        sensors=[sensor.name for sensor in snapshot.sensors] if snapshot else [],
+        resources=[resource.key for resource in snapshot.resources] if snapshot else [],
+    )
+
+
+@job_routes.get("/jobs", {200: JobList}, problems=(404,))
+def list_jobs(query: LocationQuery) -> JobList:
+    """List the jobs of one code location, or of all."""
+    return JobList(items=[JobBody.of(place, job) for place, job in known_jobs(the_instance(), query.location)])
+
+
+@job_routes.get("/jobs/<job>", {200: JobDetailBody}, problems=(409,))
+def read_job(path: JobPath, query: LocationQuery) -> JobDetailBody:
+    """Read one job with its graph, its plan, its config schema and its default run config."""
+    place, job = find_job(the_instance(), path.job, query.location)
+    return JobDetailBody.detailed(place, job, plan_body(job.plan))
+
+
+def _location_fields(known: KnownLocation, alive: Counter[str]) -> dict[str, object]:
+    row, snapshot = known
+    return {
+        "name": row.name,
+        "loaded_at": row.loaded_at,
+        "error": None if row.error is None else row.error.to_string(),
+        "snapshot_id": row.snapshot_id or None,
+        "workers_alive": alive[row.name],
+        "job_count": len(snapshot.jobs) if snapshot else 0,
+        "asset_count": len(snapshot.assets) if snapshot else 0,
+    }
