@@ -23,7 +23,7 @@ import httpx
 from orchord.embedded.processes import free_port, spawn, stop
 
 HERE = Path(__file__).parent
-LOCATION = "orchord_shapes"
+UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 
 
 @contextlib.contextmanager
@@ -134,36 +134,36 @@ class OrchordStack:
 
     def _is_ready(self) -> bool:
         try:
-            return self.client.get(f"/api/v1/locations/{LOCATION}/jobs/process_numbers").status_code == 200
+            return self.client.get("/readyz").status_code == 200
         except httpx.TransportError:
             return False
 
-    def _post(self, job: str, wait_seconds: int) -> dict[str, Any]:
-        body = {"job": job, "location": LOCATION}
-        answer = self.client.post("/api/v1/runs", params={"wait_seconds": wait_seconds}, json=body)
+    def _ask(self, method: str, path: str, **details: Any) -> dict[str, Any]:
+        answer = self.client.request(method, f"/api/v1{path}", **details)
         if answer.status_code >= 300:
-            raise SystemExit(f"POST /api/v1/runs answered {answer.status_code}: {answer.text}")
-        run: dict[str, Any] = answer.json()
-        return run
+            raise SystemExit(f"{method} {path} answered {answer.status_code}: {answer.text}")
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def _trigger(self, job: str, wait_seconds: int) -> dict[str, Any]:
+        return self._ask("POST", "/runs", params={"wait_seconds": wait_seconds}, json={"job": job})
 
     def run(self, job: str) -> None:
         """Trigger one run over HTTP and hold the line until it has ended."""
-        run = self._post(job, 60)
-        while run["status"] in ("STARTING", "STARTED"):
-            run = self.client.get(f"/api/v1/runs/{run['run_id']}", params={"wait_seconds": 60}).json()
+        run = self._trigger(job, 60)
+        while run["status"] in UNFINISHED:
+            run = self._ask("GET", f"/runs/{run['run_id']}/wait", params={"seconds": 60})
         if run["status"] != "SUCCESS":
             raise SystemExit(f"Run {run['run_id']} of {job} ended as {run['status']}")
 
     def run_many(self, job: str, count: int) -> None:
         """Trigger many at once over eight connections, and wait until none is unfinished."""
         with ThreadPoolExecutor(8) as pool:
-            runs = list(pool.map(lambda _: self._post(job, 0), range(count)))
-        oldest_first = [run["run_id"] for run in runs]
-        while oldest_first:
-            run = self.client.get(f"/api/v1/runs/{oldest_first[0]}").json()
-            if run["status"] in ("STARTING", "STARTED"):
-                threading.Event().wait(0.01)
-            elif run["status"] == "SUCCESS":
-                oldest_first.pop(0)
-            else:
-                raise SystemExit(f"Run {run['run_id']} of {job} ended as {run['status']}")
+            wanted = {run["run_id"] for run in pool.map(lambda _: self._trigger(job, 0), range(count))}
+        self._ask("GET", f"/runs/{max(wanted)}/wait", params={"seconds": 60})
+        while self._ask("GET", "/runs", params={"status": UNFINISHED, "limit": 1})["items"]:
+            threading.Event().wait(0.01)
+        succeeded = self._ask("GET", "/runs", params={"status": "SUCCESS", "limit": count})["items"]
+        lacking = wanted - {run["run_id"] for run in succeeded}
+        if lacking:
+            raise SystemExit(f"{len(lacking)} of {count} runs of {job} did not succeed, such as {min(lacking)}")
