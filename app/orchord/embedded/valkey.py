@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from orchord.embedded.processes import free_port, spawn, stop
@@ -24,11 +24,14 @@ _PORT_ATTEMPTS = 3
 
 
 @contextlib.contextmanager
-def start_valkey(directory: Path | str | None = None) -> Iterator[str]:
+def start_valkey(
+    directory: Path | str | None = None, on_start: Callable[[subprocess.Popen[bytes]], None] | None = None
+) -> Iterator[str]:
     """Start a server on a free port of 127.0.0.1, and stop it at the end.
 
     Args:
         directory: where the server's log goes; a temporary folder when absent.
+        on_start: is given the server's process.
 
     Yields:
         The URL, such as ``redis://127.0.0.1:40123/0``.
@@ -42,6 +45,8 @@ def start_valkey(directory: Path | str | None = None) -> Iterator[str]:
         folder.mkdir(parents=True, exist_ok=True)
         process, port = _start(binary, folder)
         stack.callback(stop, process)
+        if on_start is not None:
+            on_start(process)
         yield f"redis://127.0.0.1:{port}/0"
 
 

@@ -1,0 +1,1 @@
+"""The ``orchord`` command. Each sub-command lives in its own module, imported only when it is called."""

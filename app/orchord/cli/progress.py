@@ -1,0 +1,166 @@
+"""Waiting for a run with its progress in sight: a live table on a terminal, plain lines elsewhere. On standard error.
+
+What the events mean is in run_view.py. The run's end is told by the instance's watch, so waiting adds no delay.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from orchord.cli.output import STATUS_STYLES, duration_text, status_text
+from orchord.cli.run_view import RunView
+from orchord.events import Event, EventType, StoredEvent
+
+if TYPE_CHECKING:
+    from orchord.instance import OrchordInstance
+    from orchord.instance.launchers import RunWatch
+    from orchord.runs import Run
+
+LOOK_SECONDS = 0.2
+PAGE_SIZE = 500
+SHOWN_STEPS = 25
+
+
+class Display(Protocol):
+    """What shows events as they come."""
+
+    def show(self, event: Event) -> None:
+        """Take one event."""
+
+    def refresh(self) -> None:
+        """Draw what has been taken."""
+
+
+def new_events(instance: OrchordInstance, run_id: str, after_id: int) -> Iterator[StoredEvent]:
+    """Yield the events of a run that come after an id, in order, as far as they are stored."""
+    while True:
+        page = instance.storage.events.page(run_id, after_id, PAGE_SIZE)
+        yield from page
+        if len(page) < PAGE_SIZE:
+            return
+        after_id = page[-1].id
+
+
+def wait_for_end(
+    instance: OrchordInstance, run: Run, watch: RunWatch, *, timeout_seconds: float | None = None, quiet: bool = False
+) -> Run:
+    """Show a run's progress until it has ended or the time is up; return it as it is then stored.
+
+    Args:
+        instance: where the run is.
+        run: the run.
+        watch: a watch on its end, begun before the run was launched so that no end is missed.
+        timeout_seconds: how long to wait; None waits for ever.
+        quiet: show nothing.
+    """
+    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    last_id = 0
+    with _display(instance, run, quiet) as display:
+        while True:
+            pause = LOOK_SECONDS if deadline is None else min(LOOK_SECONDS, deadline - time.monotonic())
+            over = watch.wait(max(0.0, pause)) or (deadline is not None and time.monotonic() >= deadline)
+            if not quiet:
+                for stored in new_events(instance, run.run_id, last_id):
+                    last_id = stored.id
+                    display.show(stored.event)
+                display.refresh()
+            if over:
+                return instance.storage.runs.get(run.run_id)
+
+
+@contextmanager
+def _display(instance: OrchordInstance, run: Run, quiet: bool) -> Iterator[Display]:
+    console = Console(stderr=True, highlight=False)
+    if quiet or not console.is_terminal:
+        yield PlainLines(console)
+        return
+    keys = run.step_keys
+    if keys is None:
+        snapshot = instance.storage.locations.job_snapshot(run.job_snapshot_id)
+        keys = tuple(step.key for step in snapshot.plan.steps) if snapshot is not None else ()
+    view = RunView.of(keys)
+    with Live(console=console, refresh_per_second=8, transient=False) as live:
+        yield LiveTable(view, run, live)
+
+
+class PlainLines:
+    """One line for each step that starts or ends, as they happen."""
+
+    _KINDS = frozenset(
+        {
+            EventType.STEP_START,
+            EventType.STEP_RESTARTED,
+            EventType.STEP_SUCCESS,
+            EventType.STEP_FAILURE,
+            EventType.STEP_SKIPPED,
+            EventType.STEP_UP_FOR_RETRY,
+            EventType.RUN_SUCCESS,
+            EventType.RUN_FAILURE,
+            EventType.RUN_CANCELED,
+        }
+    )
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def show(self, event: Event) -> None:
+        """Print the event if it is one that starts or ends something."""
+        if event.type in self._KINDS:
+            stamp = event.timestamp.astimezone().strftime("%H:%M:%S.%f")[:-3]
+            where = f"  {event.step_key}" if event.step_key else ""
+            note = "" if event.type in (EventType.STEP_START, EventType.STEP_SUCCESS) else event.message
+            detail = f"  {note.partition(chr(10))[0]}" if note else ""
+            print(f"{stamp}  {event.type:<18}{where}{detail}", file=sys.stderr, flush=True)
+
+    def refresh(self) -> None:
+        """Nothing is pending."""
+
+
+class LiveTable:
+    """The steps as a table with a bar under it, redrawn in place."""
+
+    def __init__(self, view: RunView, run: Run, live: Live) -> None:
+        self._view = view
+        self._run = run
+        self._live = live
+
+    def show(self, event: Event) -> None:
+        """Take the event into the view."""
+        self._view.feed(event)
+
+    def refresh(self) -> None:
+        """Draw the table again."""
+        self._live.update(render(self._view, self._run))
+
+
+def render(view: RunView, run: Run) -> RenderableType:
+    """Return the table and the bar of a run."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("step", "status", "attempt", "time", ""):
+        table.add_column(heading, overflow="ellipsis", no_wrap=True)
+    shown = view.most_telling(SHOWN_STEPS)
+    for step in shown:
+        status = status_text(step.status) if step.status in STATUS_STYLES else Text(step.status.lower(), style="dim")
+        took = duration_text(step.started_at, step.ended_at) if step.started_at else ""
+        table.add_row(step.key, status, str(step.attempt) if step.attempt > 1 else "", took, step.note)
+    hidden = len(view.steps) - len(shown)
+    total = max(1, len(view.steps))
+    bar = Table.grid(padding=(0, 1))
+    failed = view.count("FAILURE")
+    summary = f"{view.ended}/{len(view.steps)} steps" + (f", {failed} failed" if failed else "")
+    summary += f", {hidden} not shown" if hidden else ""
+    bar.add_row(
+        ProgressBar(total=total, completed=view.ended, width=40, complete_style="red" if failed else "green"),
+        Text(summary),
+    )
+    return Group(Text(f"{run.job_name}  {run.run_id}", style="bold"), table, bar)

@@ -1,0 +1,126 @@
+"""``orchord run logs``: the events of a run and what its steps printed, as they were or as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from orchord.cli.event_lines import event_line
+from orchord.cli.opening import opened_instance
+from orchord.cli.output import console, json_option, print_json
+from orchord.cli.progress import new_events
+from orchord.cli.records import event_record
+from orchord.events import EventType, StoredEvent
+
+if TYPE_CHECKING:
+    from orchord.instance import OrchordInstance
+
+FOLLOW_SECONDS = 0.3
+CHUNK_BYTES = 1 << 16
+_STREAMS = ("stdout", "stderr")
+_STARTS = (EventType.STEP_START, EventType.STEP_RESTARTED)
+_ENDS = (EventType.STEP_SUCCESS, EventType.STEP_FAILURE, EventType.STEP_UP_FOR_RETRY)
+
+
+@click.command("logs")
+@click.argument("run_id")
+@click.option("--step", "step_key", metavar="KEY", help="Only this step.")
+@click.option("--follow", is_flag=True, help="Go on until the run has ended.")
+@click.option("--no-output", is_flag=True, help="Events alone, without what the steps printed.")
+@json_option
+def logs(run_id: str, step_key: str | None, follow: bool, no_output: bool, as_json: bool) -> None:
+    """Print the events of a run and what its steps printed. With --json: one JSON document a line."""
+    screen = console()
+    with opened_instance() as instance:
+        found = instance.storage.runs.get(run_id)
+        printed = StepOutputs(instance, found.run_id)
+        for stored in _events(instance, found.run_id, printed if follow and not no_output else None, follow):
+            event = stored.event
+            if step_key is not None and event.step_key != step_key:
+                continue
+            if not no_output and event.step_key is not None:
+                printed.note(event.step_key, event.type)
+                if event.type in _ENDS:
+                    _print_lines(printed.rest_of(event.step_key), as_json)
+            if as_json:
+                print_json(event_record(stored))
+            else:
+                screen.print(event_line(event), soft_wrap=True)
+
+
+class StepOutputs:
+    """Reads what the attempts of one run printed, each byte once."""
+
+    def __init__(self, instance: OrchordInstance, run_id: str) -> None:
+        self._manager = instance.compute_log_manager
+        self._run_id = run_id
+        self._attempts: dict[str, int] = {}
+        self._offsets: dict[tuple[str, int, str], int] = {}
+        self._halves: dict[tuple[str, int, str], bytes] = {}
+        self._running: set[str] = set()
+
+    def note(self, step_key: str, kind: str) -> None:
+        """Take note that a step started or ended an attempt."""
+        if kind in _STARTS:
+            self._attempts[step_key] = self._attempts.get(step_key, 0) + 1
+            self._running.add(step_key)
+        elif kind in _ENDS:
+            self._running.discard(step_key)
+
+    def of_running(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (step, stream, line) for whole new lines of the steps that run."""
+        for step_key in sorted(self._running):
+            for stream in _STREAMS:
+                for line in self._new_lines(step_key, stream, last=False):
+                    yield step_key, stream, line
+
+    def rest_of(self, step_key: str) -> Iterator[tuple[str, str, str]]:
+        """Yield what is left of a step's current attempt, a last line without its end included."""
+        for stream in _STREAMS:
+            for line in self._new_lines(step_key, stream, last=True):
+                yield step_key, stream, line
+
+    def _new_lines(self, step_key: str, stream: str, *, last: bool) -> list[str]:
+        attempt = self._attempts.get(step_key, 1)
+        place = (step_key, attempt, stream)
+        data = self._halves.pop(place, b"")
+        while True:
+            chunk = self._manager.read(
+                self._run_id, step_key, attempt, stream, offset=self._offsets.get(place, 0), limit=CHUNK_BYTES
+            )
+            self._offsets[place] = chunk.next_offset
+            data += chunk.data
+            if len(chunk.data) < CHUNK_BYTES:
+                break
+        if not last:
+            data, _, half = data.rpartition(b"\n") if b"\n" in data else (b"", b"", data)
+            self._halves[place] = half
+        return data.decode(errors="replace").splitlines()
+
+
+def _events(instance: OrchordInstance, run_id: str, printed: StepOutputs | None, follow: bool) -> Iterator[StoredEvent]:
+    last_id = 0
+    while True:
+        # Asked before the events are read: what a run wrote before it ended is then surely read.
+        over = not follow or instance.storage.runs.get(run_id).status.is_terminal
+        for stored in new_events(instance, run_id, last_id):
+            last_id = stored.id
+            yield stored
+        if over:
+            return
+        if printed is not None:
+            _print_lines(printed.of_running(), as_json=False)
+        time.sleep(FOLLOW_SECONDS)
+
+
+def _print_lines(lines: Iterator[tuple[str, str, str]], as_json: bool) -> None:
+    screen = console()
+    for step_key, stream, line in lines:
+        if as_json:
+            print_json({"type": "OUTPUT", "step_key": step_key, "stream": stream, "text": line})
+        else:
+            screen.print(Text.assemble((f"{step_key} {stream} | ", "dim"), line), soft_wrap=True)

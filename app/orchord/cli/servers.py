@@ -1,0 +1,62 @@
+"""``orchord api``, ``worker`` and ``daemon``: the long-running processes, one each, as a platform would start them.
+
+The workers and the daemon stand above this package: they are called by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+import click
+
+from orchord.cli.targets import Targets, one_target, target_options
+from orchord.settings import Settings
+
+_LEVELS = click.Choice(["debug", "info", "warning", "error"], case_sensitive=False)
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
+@click.option("--threads", default=16, show_default=True, type=click.IntRange(1), help="Requests handled at once.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Server processes.")
+@click.option("--log-level", default="info", show_default=True, type=_LEVELS, help="The least level that is logged.")
+def api(host: str, port: int, threads: int, workers: int, log_level: str) -> None:
+    """Serve the REST API of the instance."""
+    _log_at(log_level)
+    serve = _named("orchord.api.server", "serve")
+    settings = Settings.from_environment()
+    serve(settings, host=host, port=port, threads=threads, workers=workers)
+
+
+@click.command()
+@target_options
+@click.option(
+    "--concurrency", type=click.IntRange(1), help="How many steps run at once (default: that of orchord.yaml, else 2)."
+)
+@click.option("--log-level", default="info", show_default=True, type=_LEVELS, help="The least level that is logged.")
+def worker(targets: Targets, concurrency: int | None, log_level: str) -> None:
+    """Carry out the steps of one code location, and publish its definitions to the instance."""
+    _log_at(log_level)
+    run_worker = _named("orchord_workers.main", "run_worker")
+    run_worker(Settings.from_environment(), one_target(targets), concurrency=concurrency, log_level=log_level.upper())
+
+
+@click.command()
+@click.option("--log-level", default="info", show_default=True, type=_LEVELS, help="The least level that is logged.")
+def daemon(log_level: str) -> None:
+    """Watch over the instance's runs: find what a lost worker or broker left, and send it again."""
+    _log_at(log_level)
+    run_daemon = _named("orchord_beat.main", "run_daemon")
+    run_daemon(Settings.from_environment(), log_level=log_level.upper())
+
+
+def _named(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+def _log_at(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format=_LOG_FORMAT)
