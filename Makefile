@@ -27,10 +27,10 @@ demo: $(STAMP)
 	@$(BIN)/python examples/demo.py
 
 up: $(STAMP)
-	@$(BIN)/python examples/stack.py up
+	@$(BIN)/python examples/dev_stack.py up
 
 down:
-	@test ! -x $(BIN)/python || $(BIN)/python examples/stack.py down
+	@test ! -x $(BIN)/python || $(BIN)/python examples/dev_stack.py down
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
