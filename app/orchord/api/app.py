@@ -9,7 +9,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from flask import Flask
-from flask_openapi3 import Info, OpenAPI
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
 
 from orchord.api import documents, problems
 from orchord.api.routes import assets, health, jobs, run_events, runs
@@ -23,13 +24,12 @@ DEFAULT_THREADS = 32
 
 _BLUEPRINTS = (
     runs.routes.blueprint,
+    run_events.routes.blueprint,
     jobs.job_routes.blueprint,
     assets.routes.blueprint,
     jobs.location_routes.blueprint,
     health.routes.blueprint,
 )
-# The routes of run_events.py are declared on those of runs.py by being imported.
-assert run_events.routes is runs.routes
 
 
 def create_app(
@@ -49,6 +49,8 @@ def create_app(
         "orchord.api",
         info=Info(title="Orchord", version=version("orchord"), description=documents.DESCRIPTION),
         validation_error_model=problems.Problem,
+        # Every route documents its 500 itself; flask-openapi3 would add its own format for this status elsewhere.
+        validation_error_status=500,
         doc_ui=False,
         static_folder=None,
     )

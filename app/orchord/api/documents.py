@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from flask import Response, current_app, render_template
-from flask_openapi3 import OpenAPI
+from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -24,6 +24,7 @@ DESCRIPTION = """Start runs of jobs, watch them, and read what they made.
 Every failure is a problem detail (RFC 9457, `application/problem+json`) whose `mistakes` lists everything found
 wrong. Times are RFC 3339 in UTC. Lists are read by pages; pass on the position that a page ends with.
 """
+_EXTENSION = "orchord.openapi"
 _REFERENCE = "#/components/schemas/{model}"
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 
@@ -37,14 +38,33 @@ def install(app: OpenAPI) -> None:
 
 def openapi_document(app: OpenAPI) -> dict[str, Any]:
     """Return the OpenAPI document (3.1) of an application."""
-    document: dict[str, Any] = app.api_doc
-    # flask-openapi3 drops the JSON Schema keywords that it does not know, so the schemas are pydantic's own.
-    document["components"]["schemas"] = _schemas()
+    document: dict[str, Any] = app.extensions.get(_EXTENSION) or _completed(app.api_doc)
+    app.extensions[_EXTENSION] = document
     return document
 
 
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    # flask-openapi3 drops the JSON Schema keywords that it does not know, so the schemas are pydantic's own.
+    document["components"]["schemas"] = _schemas()
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "description" in operation:
+                operation["description"] = operation["description"].replace("<br/>", "\n").strip()
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _without_null(parameter["schema"])
+    return document
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a parameter's schema without ``null``: a parameter is given or not, and never null."""
+    others = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+    if len(others) != 1:
+        return schema
+    kept = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
+    return {**kept, **others[0]}
+
+
 def _document_answer() -> Response:
-    assert isinstance(current_app, OpenAPI) or True
     return Response(msgspec.json.encode(openapi_document(_application())), mimetype="application/json")
 
 

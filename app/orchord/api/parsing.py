@@ -30,12 +30,8 @@ def parsed(view: View) -> View:
             type, 422 for everything well-formed but wrong, with every mistake of query, header and body together.
     """
     hints = typing.get_type_hints(view)
-    readers = {
-        place: reader
-        for place, reader in (("query", _query_values(hints)), ("header", _header_values(hints)), ("body", _body_value))
-        if place in hints
-    }
     path_model: type[BaseModel] | None = hints.get("path")
+    readers = [(place, hints[place], make(hints[place])) for place, make in _READERS.items() if place in hints]
 
     @functools.wraps(view)
     def checked(**path_values: str) -> Any:
@@ -43,15 +39,13 @@ def parsed(view: View) -> View:
         if path_model is not None:
             arguments["path"] = _checked_path(path_model, path_values)
         mistakes: list[str] = []
-        for place, read in readers.items():
-            model: type[BaseModel] = hints[place]
-            raw = read() if place != "body" else _body_value(model)
+        for place, model, read in readers:
             try:
-                arguments[place] = model.model_validate(raw)
+                arguments[place] = model.model_validate(read())
             except ValidationError as error:
                 mistakes += mistakes_of(error, place)
         if mistakes:
-            raise ProblemError(422, "invalid-request", "The request is well-formed, but wrong.", mistakes)
+            raise _wrong(mistakes)
         return view(**arguments)
 
     # flask-openapi3 leaves a view so marked to validate for itself.
@@ -67,28 +61,23 @@ def _checked_path(model: type[BaseModel], values: Mapping[str, str]) -> BaseMode
         raise ProblemError(404, "not-found", f"Nothing can be at {request.path}.", mistakes) from error
 
 
-def _query_values(hints: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
-    model = hints.get("query")
-    lists = _list_fields(model) if model is not None else frozenset()
+def _wrong(mistakes: list[str]) -> ProblemError:
+    return ProblemError(422, "invalid-request", "The request is well-formed, but wrong.", mistakes)
+
+
+def _query_reader(model: type[BaseModel]) -> Callable[[], dict[str, Any]]:
+    properties = model.model_json_schema().get("properties", {})
+    lists = frozenset(name for name, schema in properties.items() if schema.get("type") == "array")
 
     def read() -> dict[str, Any]:
-        given: dict[str, Any] = {}
-        for key, values in request.args.lists():
-            # A scalar that is given twice stays a list, and so is a mistake.
-            given[key] = values if key in lists or len(values) > 1 else values[0]
-        return given
+        # A scalar that is given twice stays a list, and so is a mistake.
+        return {key: values if key in lists or len(values) > 1 else values[0] for key, values in request.args.lists()}
 
     return read
 
 
-def _list_fields(model: type[BaseModel]) -> frozenset[str]:
-    properties = model.model_json_schema().get("properties", {})
-    return frozenset(name for name, schema in properties.items() if schema.get("type") == "array")
-
-
-def _header_values(hints: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
-    model = hints.get("header")
-    names = [field.alias or name for name, field in model.model_fields.items()] if model is not None else []
+def _header_reader(model: type[BaseModel]) -> Callable[[], dict[str, Any]]:
+    names = [field.alias or name for name, field in model.model_fields.items()]
 
     def read() -> dict[str, Any]:
         return {name: request.headers[name] for name in names if name in request.headers}
@@ -96,19 +85,25 @@ def _header_values(hints: Mapping[str, Any]) -> Callable[[], dict[str, Any]]:
     return read
 
 
-_decode = msgspec.json.Decoder().decode
+def _body_reader(model: type[BaseModel]) -> Callable[[], Any]:
+    extra = typing.cast("Mapping[str, Any]", model.model_config.get("openapi_extra") or {})
+    is_optional = extra.get("required") is False
+
+    def read() -> Any:
+        data = request.get_data(cache=False)
+        if not data:
+            if is_optional:
+                return {}
+            raise ProblemError(400, "malformed-json", "The body is empty. Send a JSON object.")
+        if request.mimetype != "application/json":
+            detail = f"The content type is {request.mimetype or 'missing'}. Send the body as application/json."
+            raise ProblemError(415, "unsupported-media-type", detail, headers={"Accept": "application/json"})
+        return _json_value(data)
+
+    return read
 
 
-def _body_value(model: type[BaseModel]) -> Any:
-    data = request.get_data(cache=False)
-    if not data:
-        if _is_optional(model):
-            return {}
-        raise ProblemError(400, "malformed-json", "The body is empty. Send a JSON object.")
-    if request.mimetype != "application/json":
-        found = request.mimetype or "none"
-        detail = f"The content type is {found}. Send the body as application/json."
-        raise ProblemError(415, "unsupported-media-type", detail, headers={"Accept": "application/json"})
+def _json_value(data: bytes) -> Any:
     try:
         value = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -117,10 +112,13 @@ def _body_value(model: type[BaseModel]) -> Any:
     if b"\\u0000" in data:
         mistakes = [f"body '{path}' holds a NUL character. Remove it." for path in texts_with_nul(value)]
         if mistakes:
-            raise ProblemError(422, "invalid-request", "The request is well-formed, but wrong.", mistakes)
+            raise _wrong(mistakes)
     return value
 
 
-def _is_optional(model: type[BaseModel]) -> bool:
-    extra = typing.cast(Mapping[str, Any], model.model_config.get("openapi_extra") or {})
-    return extra.get("required") is False
+_READERS: Mapping[str, Callable[[type[BaseModel]], Callable[[], Any]]] = {
+    "query": _query_reader,
+    "header": _header_reader,
+    "body": _body_reader,
+}
+_decode = msgspec.json.Decoder().decode

@@ -119,7 +119,8 @@ def mistakes_of(error: ValidationError, place: str) -> list[str]:
             continue
         found = repr(finding["input"])
         found = f"{found[:80]}…" if len(found) > 80 else found
-        mistakes.append(f"{where}: {finding['msg']}; found {found}.")
+        message = finding["msg"].removeprefix("Value error, ")
+        mistakes.append(f"{where}: {message}; found {found}.")
     return mistakes
 
 

@@ -9,29 +9,31 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from orchord.definitions.asset_key import AssetKey
 from orchord.errors import InvalidDefinitionError
 
 #: The largest number that a 64-bit column holds; ids and offsets beyond it are mistakes, not queries.
 MAX_INTEGER = 2**63 - 1
-UUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=4096)]
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=255)]
 LongText = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=1_000_000)]
 RowId = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
-RunId = Annotated[str, StringConstraints(pattern=UUID_PATTERN, to_lower=True)]
 WaitSeconds = Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)]
 
-_UUID = re.compile(UUID_PATTERN)
+_UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ESCAPE = "/-"
 
 
-def canonical_run_id(text: str) -> str | None:
-    """Return a run id in the form that is stored, or None when no run can have this id."""
-    return text.lower() if _UUID.match(text) else None
+def _run_id(text: str) -> str:
+    if _UUID.fullmatch(text) is None:
+        raise ValueError("Not a run id, which is a UUID such as 0190f3c1-5a7e-7b2c-9d4e-3f5a6b7c8d9e")
+    return text.lower()
+
+
+RunId = Annotated[str, AfterValidator(_run_id), WithJsonSchema({"type": "string", "format": "uuid"})]
 
 
 def asset_key_of_path(path: str) -> str | None:

@@ -59,9 +59,7 @@ def read_asset_graph(query: AssetListQuery) -> AssetGraphBody:
             ),
         )
     for dep, _ in edges:
-        nodes.setdefault(
-            dep, AssetGraphNode(key=dep, location=None, group=None, kinds=[], is_materializable=False)
-        )
+        nodes.setdefault(dep, AssetGraphNode(key=dep, location=None, group=None, kinds=[], is_materializable=False))
     return AssetGraphBody(
         nodes=list(nodes.values()), edges=[AssetGraphEdge(from_asset=dep, to_asset=key) for dep, key in edges]
     )

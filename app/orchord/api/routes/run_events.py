@@ -10,9 +10,10 @@ from orchord.api.event_feed import EventFeed
 from orchord.api.event_stream import EVENT_STREAM_TYPE, Position, stream
 from orchord.api.models.events import EventBody, EventHeader, EventPage, EventQuery, LogBody, LogQuery
 from orchord.api.models.foundation import RequestModel
+from orchord.api.models.runs import RunPath
 from orchord.api.problems import ProblemError
-from orchord.api.routes.runs import found_run, routes
-from orchord.api.routing import JSON_TYPE
+from orchord.api.routes.runs import found_run
+from orchord.api.routing import JSON_TYPE, Routes
 from orchord.api.state import ApiState, api_state, the_instance
 from orchord.api.values import Name, RunId
 from orchord.compute_logs import LogStream
@@ -32,10 +33,7 @@ _EVENTS_ANSWER = {
 }
 
 
-class RunPathOnly(RequestModel):
-    """One run."""
-
-    run_id: RunId
+routes = Routes("run events", "What happened in a run, and what its steps printed.")
 
 
 class StepPath(RequestModel):
@@ -46,7 +44,7 @@ class StepPath(RequestModel):
 
 
 @routes.get("/runs/<run_id>/events", {200: _EVENTS_ANSWER, 204: None})
-def read_run_events(path: RunPathOnly, query: EventQuery, header: EventHeader) -> EventPage | Response:
+def read_run_events(path: RunPath, query: EventQuery, header: EventHeader) -> EventPage | Response:
     """Read the events of a run by pages, or follow them.
 
     With `follow=true` the answer is a stream of Server-Sent Events, one message for each event, until the run has
@@ -91,9 +89,7 @@ def _followed(run: Run, query: EventQuery, header: EventHeader) -> Response:
     if not state.holding.take():
         detail = "Too many requests follow or wait for runs already. Try again later, or read the events by pages."
         raise ProblemError(503, "too-many-followers", detail, headers={"Retry-After": "5"})
-    feed = EventFeed(
-        read, position.after, sent=position.sent, settle_seconds=0.0 if has_settled else SETTLE_SECONDS
-    )
+    feed = EventFeed(read, position.after, sent=position.sent, settle_seconds=0.0 if has_settled else SETTLE_SECONDS)
     result = Response(_Held(stream(feed, has_ended, state.holding), state), mimetype=EVENT_STREAM_TYPE)
     result.headers["Cache-Control"] = "no-store"
     result.headers["X-Accel-Buffering"] = "no"
