@@ -1,0 +1,132 @@
+"""How values become columns and come back: runs, attempts, events and errors, as JSON text by msgspec.
+
+Shared by both engines' hot statements and by the stores. No SQL here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from orchord.events import ErrorInfo, Event, StoredEvent
+from orchord.runs import Attempt, AttemptStatus, Run, RunStatus
+
+_json = msgspec.json.Encoder()
+_run_decoder = msgspec.json.Decoder(Run)
+_error_decoder = msgspec.json.Decoder(ErrorInfo)
+_outputs_decoder = msgspec.json.Decoder(tuple[str, ...])
+_data_decoder = msgspec.json.Decoder(dict[str, Any])
+
+# PostgreSQL's text holds no NUL, and rejects the whole statement for one; user code prints what it likes.
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def json_text(value: Any) -> str:
+    """Encode a value as JSON text that every engine stores: NUL and lone surrogates become U+FFFD."""
+    try:
+        encoded = _json.encode(value)
+    except UnicodeEncodeError:
+        encoded = _json.encode(_without_surrogates(msgspec.to_builtins(value)))
+    if b"\\u0000" in encoded:
+        encoded = _ESCAPED_NUL.sub(rb"\1\\ufffd", encoded)
+    return encoded.decode()
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [_without_surrogates(item) for item in value]
+    return value
+
+
+def clean_text(text: str) -> str:
+    """Return text without what PostgreSQL refuses."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def as_utc(value: datetime | str | None) -> datetime | None:
+    """Return a stored time as aware UTC."""
+    if value is None:
+        return None
+    return datetime.fromisoformat(value) if isinstance(value, str) else value.astimezone(UTC)
+
+
+def encode_error(error: ErrorInfo | None) -> str | None:
+    """Encode an error for its column."""
+    return None if error is None else json_text(error)
+
+
+def decode_error(text: str | None) -> ErrorInfo | None:
+    """Decode an error's column."""
+    return None if text is None else _error_decoder.decode(text)
+
+
+def encode_outputs(outputs: Sequence[str]) -> str | None:
+    """Encode the names of yielded outputs; the empty tuple is NULL."""
+    return json_text(tuple(outputs)) if outputs else None
+
+
+def run_body(run: Run) -> str:
+    """Encode what of a run never changes."""
+    return json_text(msgspec.structs.replace(run, error=None, started_at=None, ended_at=None, updated_at=None))
+
+
+def run_of(body: str, status: str, started_at: Any, ended_at: Any, updated_at: Any, error: str | None) -> Run:
+    """Build a run from its body and the columns that change."""
+    return msgspec.structs.replace(
+        _run_decoder.decode(body),
+        status=RunStatus(status),
+        started_at=as_utc(started_at),
+        ended_at=as_utc(ended_at),
+        updated_at=as_utc(updated_at),
+        error=decode_error(error),
+    )
+
+
+def attempt_of(row: Any) -> Attempt:
+    """Build an attempt from a row of its table."""
+    return Attempt(
+        run_id=row.run_id,
+        step_key=row.step_key,
+        attempt=row.attempt,
+        status=AttemptStatus(row.status),
+        retry_number=row.retry_number,
+        token=row.token,
+        worker_id=row.worker_id,
+        started_at=as_utc(row.started_at),
+        ended_at=as_utc(row.ended_at),
+        retry_at=as_utc(row.retry_at),
+        outputs=_outputs_decoder.decode(row.outputs) if row.outputs else (),
+        error=decode_error(row.error),
+    )
+
+
+def decode_data(text: str | None) -> dict[str, Any]:
+    """Decode an event's data."""
+    return _data_decoder.decode(text) if text else {}
+
+
+def stored_event_of(row: Any) -> StoredEvent:
+    """Build a stored event from a row of the events table."""
+    moment = as_utc(row.timestamp)
+    assert moment is not None
+    event = Event(
+        type=row.type,
+        timestamp=moment,
+        message=row.message,
+        step_key=row.step_key,
+        level=row.level,
+        data=decode_data(row.data),
+        asset_key=row.asset_key,
+        partition=row.partition,
+    )
+    return StoredEvent(row.id, row.run_id, event)

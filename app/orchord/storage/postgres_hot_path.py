@@ -1,0 +1,170 @@
+"""The hot path on PostgreSQL: parameters in, one statement, values out; and what a lost connection leaves to check.
+
+The SQL is in postgres_statements.py, its rules too.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from orchord.events import Event, EventType
+from orchord.runs import AttemptStatus, Run, RunStatus
+from orchord.storage import postgres_statements as sql
+from orchord.storage import wording
+from orchord.storage.database import Database
+from orchord.storage.encoding import as_utc, encode_error, encode_outputs, json_text, run_body, run_of
+from orchord.storage.hot_path import plain_skips
+from orchord.storage.schema import attempts, runs
+from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip
+
+
+def gate_of(run_id: str) -> int:
+    """Return the number of a run's gate. Runs that share one only wait for each other's readers for a moment."""
+    return zlib.crc32(run_id.encode()) - 2**31
+
+
+class PostgresHotPath:
+    """The port HotPath over one-statement round trips."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, run: Run, events: Sequence[Event]) -> bool:
+        """Insert a run; safe to send again, as its id then clashes with itself (``RunStore.create`` looks)."""
+        parameters = {
+            "gate": gate_of(run.run_id),
+            "run_id": run.run_id,
+            "job_name": run.job_name,
+            "location": run.location,
+            "status": run.status.value,
+            "created_at": run.created_at,
+            "started_at": run.started_at,
+            "ended_at": run.ended_at,
+            "updated_at": run.updated_at,
+            "parent_run_id": run.parent_run_id,
+            "root_run_id": run.root_run_id,
+            "idempotency_key": run.idempotency_key,
+            "body": run_body(run),
+            "error": encode_error(run.error),
+            "tags": json_text(run.tags),
+            "events": json_text(events),
+        }
+        row, _ = self._database.once_or_again(sql.CREATE, parameters)
+        return row is not None and row[0] == 1
+
+    def claim(self, claim: Claim, want_run: bool) -> ClaimResult:
+        """Insert the attempt; sent again after a lost connection, a row with our own token counts as claimed."""
+        parameters = {
+            "gate": gate_of(claim.run_id),
+            "run_id": claim.run_id,
+            "step_key": claim.step_key,
+            "attempt": claim.attempt,
+            "retry_number": claim.retry_number,
+            "token": claim.token,
+            "worker_id": claim.worker_id,
+            "at": claim.at,
+            "run_message": wording.RUN_START,
+            "step_event": (EventType.STEP_START if claim.attempt == 1 else EventType.STEP_RESTARTED).value,
+            "step_message": wording.STEP_START if claim.attempt == 1 else wording.STEP_RESTARTED,
+        }
+        text = sql.CLAIM_WITH_RUN if want_run else sql.CLAIM
+        row, maybe_done = self._database.once_or_again(text, parameters)
+        assert row is not None
+        taken, started, status, existing, token = row[:5]
+        if not taken and existing is None and status in ("STARTING", "STARTED"):
+            # Another claim or the run's end was committed while this one waited for it: look at what stands now.
+            row, _ = self._database.once_or_again(text, parameters)
+            assert row is not None
+            taken, started, status, existing, token = row[:5]
+        claimed = bool(taken) or (existing == "RUNNING" and token == claim.token)
+        if not claimed:
+            return ClaimResult(False, _run_status(status), None if existing is None else AttemptStatus(existing))
+        run = _started_run(row[5:], claim.at if started else None) if want_run else None
+        return ClaimResult(True, RunStatus.STARTED if taken or maybe_done else _run_status(status), None, run)
+
+    def finish(self, finish: Finish) -> FinishResult:
+        """End the attempt; sent again after a lost connection, a row that this finish wrote counts as accepted."""
+        text = sql.finish_statement(
+            with_events=bool(finish.events),
+            with_assets=any(event.asset_key is not None for event in finish.events),
+            with_skips=bool(finish.skips),
+            ends_run=finish.ends_run,
+        )
+        parameters: dict[str, Any] = {
+            "gate": gate_of(finish.run_id),
+            "run_id": finish.run_id,
+            "step_key": finish.step_key,
+            "attempt": finish.attempt,
+            "token": finish.token,
+            "status": finish.status.value,
+            "outputs": encode_outputs(finish.outputs),
+            "error": encode_error(finish.error),
+            "retry_at": finish.retry_at,
+            "at": finish.at,
+        }
+        if finish.events:
+            parameters["events"] = json_text(finish.events)
+        if finish.skips:
+            parameters["skips"] = json_text(plain_skips(finish.skips))
+        row, maybe_done = self._database.once_or_again(text, parameters)
+        assert row is not None
+        if not row[0] and maybe_done:
+            return self._finished_before(finish)
+        return FinishResult(bool(row[0]), _run_status(row[1]))
+
+    def skip(self, run_id: str, skips: Sequence[Skip], at: datetime, ends_run: bool) -> RunStatus | None:
+        """Record steps that do not run; sent again, the rows that stand are left alone."""
+        parameters = {
+            "gate": gate_of(run_id),
+            "run_id": run_id,
+            "at": at,
+            "skips": json_text(plain_skips(skips)),
+        }
+        return self._ending(sql.skip_statement(ends_run=ends_run), parameters, ends_run=ends_run)
+
+    def end(self, run_id: str, at: datetime) -> RunStatus | None:
+        """End the run; sent again after a lost connection, an end at this very time was ours."""
+        return self._ending(sql.END, {"gate": gate_of(run_id), "run_id": run_id, "at": at}, ends_run=True)
+
+    def append(self, run_id: str, events: Sequence[Event]) -> None:
+        """Add events. When a connection is lost in just this moment they can be stored twice, never not at all."""
+        text = sql.append_statement(with_assets=any(event.asset_key is not None for event in events))
+        parameters = {"gate": gate_of(run_id), "run_id": run_id, "events": json_text(events)}
+        self._database.once_or_again(text, parameters)
+
+    def _ending(self, text: str, parameters: Mapping[str, Any], *, ends_run: bool) -> RunStatus | None:
+        row, maybe_done = self._database.once_or_again(text, parameters)
+        status = _run_status(row[0]) if row is not None else None
+        if status is None and maybe_done and ends_run:
+            return self._ended_before(parameters["run_id"], parameters["at"])
+        return status
+
+    def _ended_before(self, run_id: str, at: datetime) -> RunStatus | None:
+        rows = self._database.rows(sa.select(runs.c.status, runs.c.ended_at).where(runs.c.run_id == run_id))
+        return RunStatus(rows[0].status) if rows and rows[0].ended_at == at else None
+
+    def _finished_before(self, finish: Finish) -> FinishResult:
+        query = sa.select(attempts.c.token, attempts.c.status, attempts.c.ended_at).where(
+            attempts.c.run_id == finish.run_id,
+            attempts.c.step_key == finish.step_key,
+            attempts.c.attempt == finish.attempt,
+        )
+        ours = (finish.token, finish.status.value, as_utc(finish.at))
+        if tuple(tuple(row) for row in self._database.rows(query)) != (ours,):
+            return FinishResult(False)
+        return FinishResult(True, self._ended_before(finish.run_id, finish.at) if finish.ends_run else None)
+
+
+def _run_status(text: str | None) -> RunStatus | None:
+    return None if text is None else RunStatus(text)
+
+
+def _started_run(columns: Sequence[Any], started_now_at: datetime | None) -> Run:
+    body, started_at, ended_at, updated_at, error = columns
+    moved_at = started_now_at or started_at
+    return run_of(body, RunStatus.STARTED.value, moved_at, ended_at, started_now_at or updated_at, error)

@@ -1,0 +1,79 @@
+"""Storage: the one object that holds a database and the stores over it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from orchord.storage.asset_store import AssetStore
+from orchord.storage.attempt_store import AttemptStore
+from orchord.storage.database import Database
+from orchord.storage.event_store import EventStore
+from orchord.storage.hot_path import HotPath
+from orchord.storage.location_store import LocationStore
+from orchord.storage.migrate import check_schema, migrate
+from orchord.storage.postgres_hot_path import PostgresHotPath
+from orchord.storage.run_store import RunStore
+from orchord.storage.sqlite_hot_path import SqliteHotPath
+from orchord.storage.worker_store import WorkerStore
+
+
+class Storage:
+    """What is stored, by subject: ``runs``, ``attempts``, ``events``, ``assets``, ``locations``, ``workers``.
+
+    Safe for threads. After a fork the child opens connections of its own.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        hot_path: HotPath = PostgresHotPath(database) if database.is_postgres else SqliteHotPath(database)
+        self.runs = RunStore(database, hot_path)
+        self.attempts = AttemptStore(database, hot_path)
+        self.events = EventStore(database)
+        self.assets = AssetStore(database, hot_path)
+        self.locations = LocationStore(database)
+        self.workers = WorkerStore(database)
+
+    @classmethod
+    def open(cls, url: str, *, pool_size: int = 5, max_overflow: int = 15) -> Storage:
+        """Open ``postgresql://user:password@host:port/database`` or ``sqlite:////absolute/file.db``.
+
+        Nothing is connected yet; ``ping`` and ``check_schema`` tell whether the database can be used.
+
+        Args:
+            url: the database's address.
+            pool_size: connections that a process keeps.
+            max_overflow: connections beyond these that it may open for a moment.
+
+        Raises:
+            InstanceConfigError: the address is not understood.
+        """
+        return cls(Database(url, pool_size=pool_size, max_overflow=max_overflow))
+
+    @property
+    def address(self) -> str:
+        """The address, without user and password."""
+        return self.database.address
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's form. Safe to call from many processes at once."""
+        migrate(self.database)
+
+    def check_schema(self) -> None:
+        """Check that the tables have this version's form.
+
+        Raises:
+            StorageUnavailableError: they do not, or the database cannot be reached; the message says what to do.
+        """
+        check_schema(self.database)
+
+    def ping(self) -> None:
+        """Ask the database for an answer.
+
+        Raises:
+            StorageUnavailableError: it gives none.
+        """
+        self.database.rows(sa.text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Close this process's connections."""
+        self.database.dispose()
