@@ -103,6 +103,5 @@ def markdown(found: list[dict[str, Any]], line: Callable[[str], object]) -> None
         sign, unit = ("≤" if row["smaller_is_better"] else "≥"), f" {row['unit']}" if row["unit"] else ""
         value = f"{row['value']:.2f}" if row["value"] < 100 else f"{row['value']:.0f}"
         mark = f"**{value}{unit}** (misses)" if row["verdict"] == "misses" else f"{value}{unit}"
-        line(
-            f"| {row['measure']} | {mark} | {sign} {row['required']:g}{unit} | {row['goal']:g}{unit} | {row['detail']} |"
-        )
+        limits = f"{sign} {row['required']:g}{unit} | {row['goal']:g}{unit}"
+        line(f"| {row['measure']} | {mark} | {limits} | {row['detail']} |")
