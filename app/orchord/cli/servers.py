@@ -5,6 +5,7 @@ The workers and the daemon stand above this package: they are called by name.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 from typing import Any
@@ -20,16 +21,28 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
-@click.option("--threads", default=16, show_default=True, type=click.IntRange(1), help="Requests handled at once.")
+@click.option("-p", "--port", default=3000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0: any.")
+@click.option("--threads", default=32, show_default=True, type=click.IntRange(1), help="Requests handled at once.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Server processes.")
+@click.option("--migrate", is_flag=True, help="Bring the database up to date first.")
+@click.option("--access-log", is_flag=True, help="Write a line for each request.")
 @click.option("--log-level", default="info", show_default=True, type=_LEVELS, help="The least level that is logged.")
-def api(host: str, port: int, threads: int, workers: int, log_level: str) -> None:
+def api(host: str, port: int, threads: int, workers: int, migrate: bool, access_log: bool, log_level: str) -> None:
     """Serve the REST API of the instance."""
     _log_at(log_level)
+    # By name, as the other two commands of this module need neither Flask nor gunicorn.
     serve = _named("orchord.api.server", "serve")
-    settings = Settings.from_environment()
-    serve(settings, host=host, port=port, threads=threads, workers=workers)
+    instances = _named("orchord.instance", "OrchordInstance")
+    serve(
+        functools.partial(instances.from_home, Settings.from_environment()),
+        host=host,
+        port=port,
+        threads=threads,
+        workers=workers,
+        migrate=migrate,
+        access_log=access_log,
+        on_ready=lambda url: logging.getLogger(__name__).info("The API is at %s", url),
+    )
 
 
 @click.command()

@@ -81,9 +81,8 @@ def dev_home(given: Path | None) -> Iterator[DevHome]:
     """
     with contextlib.ExitStack() as stack:
         if given is None:
-            folder = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="orchord-dev-", ignore_cleanup_errors=True))
-            )
+            fresh = tempfile.TemporaryDirectory(prefix="orchord-dev-", ignore_cleanup_errors=True)
+            folder = Path(stack.enter_context(fresh))
         else:
             folder = given.expanduser().absolute()
             folder.mkdir(parents=True, exist_ok=True)

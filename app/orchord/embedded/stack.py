@@ -164,7 +164,7 @@ class Stack:
 
 
 def answers(host: str, port: int, path: str, timeout_seconds: float = 1.0) -> bool:
-    """Return whether a GET is answered with success. Straight to the address: a proxy of the environment is not asked."""
+    """Return whether a GET is answered with success. No proxy that the environment names is asked."""
     connection = http.client.HTTPConnection(host, port, timeout=timeout_seconds)
     try:
         connection.request("GET", path)

@@ -1,4 +1,7 @@
-"""Which files a code location is made of, and noticing that they change. What follows from a change is supervisor.py's."""
+"""Which files a code location is made of, and noticing that they change.
+
+What follows from a change is decided in supervisor.py.
+"""
 
 from __future__ import annotations
 
