@@ -1,0 +1,62 @@
+"""The stand-in for an instance in a run that belongs to none: a folder of its own, and no database until one is asked for.
+
+``execute_in_process()`` without an instance must stay quick, so what user code rarely asks for is made when it does.
+Real instances are orchord.instance's, which installs the maker of an ephemeral one here.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from orchord.errors import InvariantViolationError
+
+_maker: list[Callable[[], Any]] = []
+
+
+def install_ephemeral(maker: Callable[[], Any]) -> None:
+    """Set what makes an ephemeral instance with storage. Called once, by the package that has instances."""
+    _maker[:] = [maker]
+
+
+class TransientInstance:
+    """An instance for one in-process run. Its folder goes when it is closed or collected."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._ephemeral: Any = None
+
+    def storage_directory(self) -> str:
+        """Return the folder in which IO managers without a ``base_dir`` store values."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="orchord-run-", ignore_cleanup_errors=True)
+        return self._folder.name
+
+    def close(self) -> None:
+        """Remove the folder, and dispose of the database if one was made."""
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+        if self._ephemeral is not None:
+            self._ephemeral.dispose()
+            self._ephemeral = None
+
+    def __enter__(self) -> TransientInstance:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        """Answer what only an instance with storage can."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if self._ephemeral is None:
+            if not _maker:
+                raise InvariantViolationError(
+                    f"This run belongs to no instance, so there is no 'instance.{name}'. Give one: "
+                    "execute_in_process(instance=OrchordInstance.ephemeral())."
+                )
+            self._ephemeral = _maker[0]()
+        return getattr(self._ephemeral, name)
