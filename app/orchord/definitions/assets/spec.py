@@ -75,7 +75,7 @@ def deps_from(deps: Iterable[CoercibleToAssetDep] | None, where: str) -> tuple[A
     """Return dependencies as AssetDeps; a definition of several assets stands for all of them.
 
     Raises:
-        InvalidDefinitionError: something in the list stands for no asset, or an asset is listed twice.
+        InvalidDefinitionError: something in the list stands for no asset.
     """
     if deps is None:
         return ()
@@ -92,11 +92,9 @@ def deps_from(deps: Iterable[CoercibleToAssetDep] | None, where: str) -> tuple[A
             except InvalidDefinitionError as error:
                 mistakes.append(str(error))
                 continue
-            if one.asset_key in result:
-                mistakes.append(f"{one.asset_key.to_user_string()} is listed twice.")
-            result[one.asset_key] = one
+            result.setdefault(one.asset_key, one)
     if mistakes:
-        raise InvalidDefinitionError(numbered(f"{where} has deps that are not valid", mistakes))
+        raise InvalidDefinitionError(numbered(f"{where} cannot be right", mistakes))
     return tuple(result.values())
 
 
@@ -148,7 +146,7 @@ class AssetSpec:
         where = f"Asset {asset_key.to_user_string()}"
         mistakes = spec_mistakes(where, tags=tags, kinds=kinds, owners=owners, group_name=group_name)
         if mistakes:
-            raise InvalidDefinitionError(numbered(f"{where} is not valid", mistakes))
+            raise InvalidDefinitionError(numbered(f"{where} cannot be right", mistakes))
         values = {
             "key": asset_key,
             "deps": deps_from(deps, where),
@@ -169,6 +167,11 @@ class AssetSpec:
         return kinds_in(self.tags)
 
     @property
+    def plain_tags(self) -> dict[str, str]:
+        """The tags that are not kinds."""
+        return {name: value for name, value in self.tags.items() if not name.startswith(KIND_TAG_PREFIX)}
+
+    @property
     def group(self) -> str:
         """The group's name, ``default`` when none was given."""
         return self.group_name or DEFAULT_GROUP_NAME
@@ -187,7 +190,7 @@ class AssetSpec:
             )
         values: dict[str, Any] = {name: getattr(self, name) for name in known}
         values["kinds"] = self.kinds
-        values["tags"] = {name: value for name, value in self.tags.items() if not name.startswith(KIND_TAG_PREFIX)}
+        values["tags"] = self.plain_tags
         return AssetSpec(**{**values, **changes})
 
     def merge_attributes(
@@ -204,18 +207,9 @@ class AssetSpec:
             deps=[*self.deps, *deps],
             metadata={**self.metadata, **(metadata or {})},
             owners=[*self.owners, *(owner for owner in owners if owner not in self.owners)],
-            tags={
-                **{name: value for name, value in self.tags.items() if not name.startswith(KIND_TAG_PREFIX)},
-                **(tags or {}),
-            },
+            tags={**self.plain_tags, **(tags or {})},
             kinds=self.kinds | set(kinds),
         )
-
-    def with_key(self, key: AssetKey) -> AssetSpec:
-        """Return a copy with another key; nothing is validated again."""
-        copy = object.__new__(AssetSpec)
-        copy.__dict__.update(self.__dict__, key=key)
-        return copy
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AssetSpec) and self.__dict__ == other.__dict__
@@ -300,7 +294,6 @@ class AssetOut:
         cls, spec: AssetSpec, dagster_type: Any = UNSET, is_required: bool = True, io_manager_key: str | None = None
     ) -> AssetOut:
         """Return the output that makes the asset of a spec."""
-        plain_tags = {name: value for name, value in spec.tags.items() if not name.startswith(KIND_TAG_PREFIX)}
         return cls(
             key=spec.key,
             dagster_type=dagster_type,
@@ -311,7 +304,7 @@ class AssetOut:
             group_name=spec.group_name,
             code_version=spec.code_version,
             owners=spec.owners,
-            tags=plain_tags,
+            tags=spec.plain_tags,
             kinds=spec.kinds,
         )
 
@@ -321,8 +314,14 @@ class AssetOut:
             return self
         return replace(self, key_prefix=prefix)
 
-    def to_spec(self, name: str, deps: Iterable[AssetDep] = (), group_name: str | None = None) -> AssetSpec:
-        """Return what is known of the asset; ``name`` is the output's, ``group_name`` the group if it has none."""
+    def to_spec(
+        self,
+        name: str,
+        deps: Iterable[AssetDep] = (),
+        group_name: str | None = None,
+        code_version: str | None = None,
+    ) -> AssetSpec:
+        """Return what is known of the asset; ``name`` is the output's, group and code version hold if it has none."""
         key = AssetKey((*prefix_parts(self.key_prefix), name)) if self.key is None else self.key
         return AssetSpec(
             key,
@@ -331,7 +330,7 @@ class AssetOut:
             metadata=self.metadata,
             skippable=not self.is_required,
             group_name=self.group_name or group_name,
-            code_version=self.code_version,
+            code_version=self.code_version or code_version,
             owners=self.owners,
             tags=self.tags,
             kinds=self.kinds,
