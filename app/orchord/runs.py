@@ -106,6 +106,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """One attempt at one step. ``attempt`` counts from 1; ``retry_number`` counts only retries (from 0).
 
     ``outputs`` names the outputs that were yielded. ``token`` is the fence: only the holder may end the attempt.
+    ``worker_id`` and ``process_id`` name the process that holds it.
     """
 
     run_id: str
@@ -115,6 +116,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     retry_number: int = 0
     token: str = ""
     worker_id: str = ""
+    process_id: int = 0
     started_at: datetime | None = None
     ended_at: datetime | None = None
     retry_at: datetime | None = None

@@ -102,6 +102,7 @@ def attempt_of(row: Any) -> Attempt:
         retry_number=row.retry_number,
         token=row.token,
         worker_id=row.worker_id,
+        process_id=row.process_id,
         started_at=as_utc(row.started_at),
         ended_at=as_utc(row.ended_at),
         retry_at=as_utc(row.retry_at),

@@ -103,6 +103,7 @@ attempts = sa.Table(
     sa.Column("retry_number", sa.Integer, nullable=False),
     sa.Column("token", sa.Text, nullable=False),
     sa.Column("worker_id", sa.Text, nullable=False),
+    sa.Column("process_id", sa.Integer, nullable=False),
     sa.Column("started_at", UtcTime),
     sa.Column("ended_at", UtcTime),
     sa.Column("retry_at", UtcTime),

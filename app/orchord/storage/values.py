@@ -11,6 +11,7 @@ import msgspec
 
 from orchord.events import ErrorInfo, Event
 from orchord.runs import AttemptStatus, Run, RunStatus
+from orchord.snapshot import LocationSnapshot
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -23,6 +24,7 @@ class Claim(msgspec.Struct, frozen=True):
     worker_id: str
     at: datetime
     retry_number: int = 0
+    process_id: int = 0
 
 
 class ClaimResult(msgspec.Struct, frozen=True):
@@ -39,17 +41,19 @@ class ClaimResult(msgspec.Struct, frozen=True):
 
 
 class Skip(msgspec.Struct, frozen=True):
-    """A step that does not run. ``status`` is SKIPPED or UPSTREAM_FAILED."""
+    """A step that does not run: SKIPPED, UPSTREAM_FAILED, or CANCELED. ``attempt`` is the first that would have run."""
 
     step_key: str
     status: AttemptStatus
     reason: str = ""
+    attempt: int = 1
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """The end of one attempt: what it wrote, what it skips, and whether the run ends with it.
+    """The end of one attempt: what it wrote, what it skips, whether the run ends with it, and what is claimed next.
 
-    Set ``ends_run`` only when every other step of the run has ended and that is committed.
+    Set ``ends_run`` only when every other step of the run has ended and that is committed. ``then_claim`` claims an
+    attempt at another step of the same run in the same statement, so that a chain costs one round trip a step.
     """
 
     run_id: str
@@ -64,16 +68,19 @@ class Finish(msgspec.Struct, frozen=True):
     retry_at: datetime | None = None
     skips: tuple[Skip, ...] = ()
     ends_run: bool = False
+    then_claim: Claim | None = None
 
 
 class FinishResult(msgspec.Struct, frozen=True):
     """The answer to a finish. ``accepted`` is False when the token no longer holds the attempt: nothing was written.
 
-    ``run_status`` is the run's terminal status when this finish ended it.
+    ``run_status`` is the run's terminal status when this finish ended it; ``then_claimed`` tells whether the claim
+    that was asked for has been won.
     """
 
     accepted: bool
     run_status: RunStatus | None = None
+    then_claimed: bool = False
 
 
 class RunFilter(msgspec.Struct, frozen=True):
@@ -90,12 +97,15 @@ class RunFilter(msgspec.Struct, frozen=True):
 
 
 class LocationRow(msgspec.Struct, frozen=True):
-    """A code location as its worker published it: the encoded snapshot, or the error that loading it gave."""
+    """A code location as its worker published it.
+
+    ``error`` is what loading it gave last, if it failed; ``snapshot`` is then of the last code that worked, if any.
+    """
 
     name: str
     snapshot_id: str
     loaded_at: datetime
-    payload: bytes | None = None
+    snapshot: LocationSnapshot | None = None
     error: ErrorInfo | None = None
 
 

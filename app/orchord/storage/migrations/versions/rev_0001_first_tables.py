@@ -72,6 +72,7 @@ def _attempts() -> None:
         sa.Column("retry_number", sa.Integer, nullable=False),
         sa.Column("token", sa.Text, nullable=False),
         sa.Column("worker_id", sa.Text, nullable=False),
+        sa.Column("process_id", sa.Integer, nullable=False),
         sa.Column("started_at", TIME),
         sa.Column("ended_at", TIME),
         sa.Column("retry_at", TIME),
