@@ -108,7 +108,7 @@ def _output_metadata(stored_events: Iterable[StoredEvent]) -> dict[tuple[str, st
     collected: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     for stored in stored_events:
         data = stored.event.data
-        name = data.get("output_name", data.get("output"))
+        name = data.get("output_name")
         metadata = data.get("metadata")
         if stored.event.step_key is not None and isinstance(name, str) and isinstance(metadata, dict):
             collected[stored.event.step_key, name].update(metadata)

@@ -7,22 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, WithJsonSchema
 
 from orchord.definitions.asset_key import AssetKey
 from orchord.errors import InvalidDefinitionError
 
 #: The largest number that a 64-bit column holds; ids and offsets beyond it are mistakes, not queries.
 MAX_INTEGER = 2**63 - 1
-
-Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=4096)]
-Name = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=255)]
-LongText = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=1_000_000)]
-RowId = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
-WaitSeconds = Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)]
-
 _UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ESCAPE = "/-"
 
@@ -32,6 +26,20 @@ def _run_id(text: str) -> str:
         raise ValueError("Not a run id, which is a UUID such as 0190f3c1-5a7e-7b2c-9d4e-3f5a6b7c8d9e")
     return text.lower()
 
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("A time outside of the years 1 to 9999") from None
+
+
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=4096)]
+Name = Annotated[str, StringConstraints(pattern=r"^[^\x00]+$", max_length=255)]
+LongText = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=1_000_000)]
+RowId = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+WaitSeconds = Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)]
 
 RunId = Annotated[str, AfterValidator(_run_id), WithJsonSchema({"type": "string", "format": "uuid"})]
 

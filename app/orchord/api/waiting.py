@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from orchord.api.state import ApiState
-from orchord.errors import RunNotFoundError
 from orchord.instance import LaunchRequest, RunWatch
 from orchord.runs import Run
 
@@ -31,7 +30,7 @@ def launch_and_wait(state: ApiState, request: LaunchRequest, run_id: str, second
         else:
             with state.instance.watch(run.run_id) as other:
                 _watch_until(state, other, seconds)
-        return _reread(state, run.run_id), created
+        return state.instance.storage.runs.get(run.run_id), created
 
 
 def wait_for_end(state: ApiState, run_id: str, seconds: float) -> Run:
@@ -40,21 +39,14 @@ def wait_for_end(state: ApiState, run_id: str, seconds: float) -> Run:
         if stack.enter_context(state.holding.place()) and seconds:
             watch = stack.enter_context(state.instance.watch(run_id))
             # Read after the watch is registered: what ended before that is seen here.
-            run = _reread(state, run_id)
+            run = state.instance.storage.runs.get(run_id)
             if run.status.is_terminal:
                 return run
             _watch_until(state, watch, seconds)
-    return _reread(state, run_id)
+    return state.instance.storage.runs.get(run_id)
 
 
 def _watch_until(state: ApiState, watch: RunWatch, seconds: float) -> None:
     for piece in state.holding.slices(seconds):
         if watch.wait(piece):
             return
-
-
-def _reread(state: ApiState, run_id: str) -> Run:
-    run = state.instance.storage.runs.get(run_id)
-    if run is None:
-        raise RunNotFoundError(f"Run '{run_id}' was deleted.")
-    return run

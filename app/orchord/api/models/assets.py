@@ -126,7 +126,7 @@ class HistoryQuery(RequestModel):
 
 
 class HistoryPage(AnswerModel):
-    """Materializations and observations of an asset, the newest first."""
+    """Materializations of an asset, the newest first."""
 
     items: list[EventBody]
     next_before: int | None = Field(description="Give this as `before` for the next page; null: this was the last.")

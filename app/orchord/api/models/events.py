@@ -68,7 +68,7 @@ class EventQuery(RequestModel):
 class EventHeader(HeaderModel):
     """Where a client that reconnects to the stream goes on."""
 
-    last_event_id: Annotated[str, Field(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$")] | None = Field(
+    last_event_id: RowId | None = Field(
         default=None, alias="Last-Event-ID", description="The id of the last message received; overrides `after`."
     )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from orchord.api.models.foundation import AnswerModel, ErrorBody, HeaderModel, JsonObject, RequestModel
-from orchord.api.values import LongText, Name, RunId, Text, WaitSeconds
+from orchord.api.values import LongText, Moment, Name, RunId, Text, WaitSeconds
 from orchord.runs import Run, RunStatus
 
 Tags = dict[Name, LongText]
@@ -141,8 +141,8 @@ class RunListQuery(RequestModel):
     tag: list[Annotated[str, StringConstraints(pattern=r"^[^=\x00]+=[^\x00]*$", max_length=4096)]] = Field(
         default=[], description="As key=value; may be given several times."
     )
-    created_after: AwareDatetime | None = Field(default=None, description="RFC 3339, with a time zone.")
-    created_before: AwareDatetime | None = None
+    created_after: Moment | None = Field(default=None, description="RFC 3339, with a time zone.")
+    created_before: Moment | None = None
     parent: RunId | None = Field(default=None, description="Only runs that execute this one again.")
     root: RunId | None = Field(default=None, description="Only runs of the chain that began with this one.")
     cursor: RunId | None = Field(default=None, description="`next_cursor` of the page before.")

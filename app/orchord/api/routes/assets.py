@@ -27,10 +27,11 @@ from orchord.api.routing import API_PREFIX, Routes, answer
 from orchord.api.state import the_instance
 from orchord.api.values import asset_path
 from orchord.definitions.asset_key import AssetKey
+from orchord.definitions.assets.graph import AssetGraph
 from orchord.definitions.assets.results import AssetMaterialization
 from orchord.definitions.assets.selection import AssetSelection
 from orchord.errors import AssetNotFoundError, InvalidDefinitionError, InvalidSubsetError
-from orchord.snapshot import AssetSnapshot
+from orchord.snapshot import AssetSnapshot, LocationSnapshot
 
 routes = Routes("assets", "Data that jobs make, and what is known of it. A key's parts are joined by slashes.")
 
@@ -88,7 +89,7 @@ def read_asset(path: AssetPath, query: LocationQuery) -> AssetDetailBody:
 
 @routes.get("/assets/<path:key>/materializations", {200: HistoryPage})
 def list_materializations(path: AssetPath, query: HistoryQuery) -> HistoryPage:
-    """List what is recorded of an asset, the newest first, by pages."""
+    """List the materializations of an asset, the newest first, by pages."""
     storage = the_instance().storage
     stored = storage.assets.history(path.key, limit=query.limit + 1, before_id=query.before)
     if not stored:
@@ -126,7 +127,9 @@ def _chosen(query: AssetListQuery) -> list[KnownAsset]:
 
 def _selected(selection: str, assets: list[AssetSnapshot]) -> set[AssetKey]:
     try:
-        return AssetSelection.from_string(selection).resolve(assets)
+        # Of a key that several locations know, the one that makes it comes first, and the last one counts.
+        graph = AssetGraph.from_snapshot(LocationSnapshot("", assets=tuple(reversed(assets))))
+        return AssetSelection.from_string(selection, include_sources=True).resolve(graph)
     except (InvalidSubsetError, InvalidDefinitionError) as error:
         mistakes = error.mistakes if isinstance(error, InvalidSubsetError) else ()
         raise ProblemError(422, "invalid-selection", str(error), mistakes) from error

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from flask import Response
 
-from orchord.api.event_feed import EventFeed
-from orchord.api.event_stream import EVENT_STREAM_TYPE, Position, stream
+from orchord.api.event_stream import EVENT_STREAM_TYPE, stream
 from orchord.api.models.events import EventBody, EventHeader, EventPage, EventQuery, LogBody, LogQuery
 from orchord.api.models.foundation import RequestModel
 from orchord.api.models.runs import RunPath
-from orchord.api.problems import ProblemError
+from orchord.api.problems import RETRY_AFTER_SECONDS, ProblemError
 from orchord.api.routes.runs import found_run
 from orchord.api.routing import JSON_TYPE, Routes
 from orchord.api.state import ApiState, api_state, the_instance
@@ -20,9 +19,7 @@ from orchord.compute_logs import LogStream
 from orchord.errors import NotFoundError
 from orchord.events import StoredEvent
 from orchord.runs import Run
-
-#: How much later than a higher id an event may be committed on an engine with several writers.
-SETTLE_SECONDS = 2.0
+from orchord.storage import Storage
 
 _EVENTS_ANSWER = {
     "description": "A page of events, or with `follow` a stream of them.",
@@ -48,18 +45,14 @@ def read_run_events(path: RunPath, query: EventQuery, header: EventHeader) -> Ev
     """Read the events of a run by pages, or follow them.
 
     With `follow=true` the answer is a stream of Server-Sent Events, one message for each event, until the run has
-    ended. A client that reconnects with `Last-Event-ID` misses nothing; an event that had a lower id and was
-    committed later may come after its neighbours, and around a reconnection an event may come twice: `id` in the
-    data tells. 204: the run has ended and nothing follows that position, so that browsers stop reconnecting.
+    ended; a client that reconnects with `Last-Event-ID` misses nothing and gets nothing twice. 204: the run has
+    ended and nothing follows that position, so that browsers stop reconnecting.
     """
+    after = query.after if header.last_event_id is None else header.last_event_id
     run = found_run(path.run_id)
     if query.follow:
-        return _followed(run, query, header)
-    position = Position.parse(header.last_event_id) if header.last_event_id else None
-    after = position.after if position else query.after
-    stored = the_instance().storage.events.page(
-        run.run_id, after_id=after, limit=query.limit + 1, types=query.types or None, step_key=query.step
-    )
+        return _followed(run, query, after)
+    stored = _page(the_instance().storage, run.run_id, query, after, query.limit + 1)
     shown = stored[: query.limit]
     return EventPage.model_construct(
         items=[EventBody.of(one) for one in shown],
@@ -68,29 +61,28 @@ def read_run_events(path: RunPath, query: EventQuery, header: EventHeader) -> Ev
     )
 
 
-def _followed(run: Run, query: EventQuery, header: EventHeader) -> Response:
+def _page(storage: Storage, run_id: str, query: EventQuery, after: int, limit: int) -> list[StoredEvent]:
+    return storage.events.page(run_id, after_id=after, limit=limit, types=query.types or None, step_key=query.step)
+
+
+def _followed(run: Run, query: EventQuery, after: int) -> Response:
     state = api_state()
-    position = Position.parse(header.last_event_id) if header.last_event_id else Position(query.after)
-    assert position is not None  # The header's pattern holds.
-    storage, run_id = state.instance.storage, run.run_id
-
-    def read(after_id: int, limit: int) -> list[StoredEvent]:
-        return storage.events.page(
-            run_id, after_id=after_id, limit=limit, types=query.types or None, step_key=query.step
-        )
-
-    def has_ended() -> bool:
-        now = storage.runs.get(run_id)
-        return now is None or now.status.is_terminal
-
-    has_settled = run.status.is_terminal
-    if has_settled and not [one for one in read(position.after, 2) if one.id != position.sent]:
+    storage = state.instance.storage
+    if run.status.is_terminal and not _page(storage, run.run_id, query, after, 1):
         return Response(status=204)
     if not state.holding.take():
         detail = "Too many requests follow or wait for runs already. Try again later, or read the events by pages."
-        raise ProblemError(503, "too-many-followers", detail, headers={"Retry-After": "5"})
-    feed = EventFeed(read, position.after, sent=position.sent, settle_seconds=0.0 if has_settled else SETTLE_SECONDS)
-    result = Response(_Held(stream(feed, has_ended, state.holding), state), mimetype=EVENT_STREAM_TYPE)
+        raise ProblemError(503, "too-many-followers", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+    def read(after_id: int, limit: int) -> list[StoredEvent]:
+        # Outside of the request: the stream goes on when Flask has forgotten it.
+        return _page(storage, run.run_id, query, after_id, limit)
+
+    def has_ended() -> bool:
+        status = storage.runs.status(run.run_id)
+        return status is None or status.is_terminal
+
+    result = Response(_Held(stream(read, after, has_ended, state.holding), state), mimetype=EVENT_STREAM_TYPE)
     result.headers["Cache-Control"] = "no-store"
     result.headers["X-Accel-Buffering"] = "no"
     return result

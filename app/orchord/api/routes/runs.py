@@ -26,7 +26,6 @@ from orchord.api.plans import OUTPUT_EVENT_TYPES, plan_body, step_bodies
 from orchord.api.routing import API_PREFIX, Routes, answer
 from orchord.api.state import api_state, the_instance
 from orchord.api.waiting import launch_and_wait, wait_for_end
-from orchord.errors import RunNotFoundError
 from orchord.instance import LaunchRequest
 from orchord.plan.model import ExecutionPlan
 from orchord.runs import Run, new_run_id
@@ -46,10 +45,7 @@ def found_run(run_id: str) -> Run:
     Raises:
         RunNotFoundError: there is none with this id.
     """
-    run = the_instance().storage.runs.get(run_id)
-    if run is None:
-        raise RunNotFoundError(f"No run has the id '{run_id}'.")
-    return run
+    return the_instance().storage.runs.get(run_id)
 
 
 @routes.post("/runs", {200: RunBody, 201: RunBody}, problems=(404, 409))
@@ -77,7 +73,7 @@ def launch_run(body: LaunchBody, query: LaunchQuery, header: LaunchHeader) -> Re
     return answer(RunBody.of(run), 201 if created else 200, {"Location": run_url(run.run_id)})
 
 
-@routes.get("/runs", {200: RunPage})
+@routes.get("/runs", {200: RunPage}, problems=(404,))
 def list_runs(query: RunListQuery) -> RunPage:
     """List runs, the newest first, by pages."""
     wanted = RunFilter(
