@@ -8,6 +8,7 @@ import threading
 from types import FrameType
 
 from orchord.spi import OrchordInstance, Settings, UnavailableError, steps_queue
+
 from orchord_beat.monitor import LOOK_SECONDS, Monitor
 from orchord_workers.spi import WorkerProcess, broker_errors_translated, make_app
 

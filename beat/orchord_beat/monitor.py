@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orchord.spi import OrchordInstance, Run, utc_now
+
 from orchord_workers.spi import Mender
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ RUNS_PER_LOOK = 500
 class Watched:
     """What the monitor remembers of an unfinished run between two looks."""
 
-    last_sent_at: datetime | None = None
+    last_look_at: datetime | None = None
     times_sent: int = 0
 
 
@@ -54,21 +55,24 @@ class Monitor:
 
     def _bury_dead_workers(self, now: datetime) -> None:
         for attempt in self.instance.storage.attempts.running_of_dead_workers(now - DEAD_AFTER):
-            logger.warning("Attempt %s of %s in run %s: its worker has died", attempt.attempt, attempt.step_key,
-                           attempt.run_id)  # fmt: skip
-            self.mender.attempt_lost(attempt.run_id, attempt.step_key, attempt.attempt, "its worker died")
+            name = f"attempt {attempt.attempt} at {attempt.step_key} in run {attempt.run_id}"
+            logger.warning("The worker that held %s has died", name)
+            self.mender.attempt_lost(attempt, "the worker that ran it died")
 
     def _is_due(self, run: Run, waiting: int, now: datetime) -> bool:
         watched = self.watched[run.run_id]
-        last = max(filter(None, (run.updated_at, run.created_at, watched.last_sent_at)))
+        last = max(filter(None, (run.updated_at, run.created_at, watched.last_look_at)))
+        return now - last >= self._patience(watched, waiting)
+
+    def _patience(self, watched: Watched, waiting: int) -> timedelta:
         pause = QUIET if waiting == 0 else QUIET_WHEN_BUSY
-        return now - last >= min(pause * 2**watched.times_sent, LONGEST_QUIET)
+        return min(pause * 2**watched.times_sent, LONGEST_QUIET)
 
     def _mend(self, run: Run, now: datetime) -> int:
-        sent = self.mender.mend(self.mender.runner.contexts.of(run))
+        watched = self.watched[run.run_id]
+        watched.last_look_at = now
+        sent = self.mender.mend(self.mender.runner.contexts.of(run), quiet=QUIET)
         if sent:
-            watched = self.watched[run.run_id]
-            watched.last_sent_at = now
             watched.times_sent += 1
             logger.warning("Run %s had gone quiet: %s message(s) sent again", run.run_id, sent)
         return sent

@@ -14,7 +14,6 @@ import redis.exceptions
 from celery import Celery
 from celery.exceptions import CeleryError
 from kombu.exceptions import KombuError
-
 from orchord.spi import BrokerUnavailableError
 
 CONNECT_TIMEOUT_SECONDS = 4

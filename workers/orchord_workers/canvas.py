@@ -14,7 +14,6 @@ from typing import Any
 
 from celery import Celery, states
 from celery.canvas import Signature
-
 from orchord.spi import (
     END_TASK,
     LOST_TASK,

@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Any
 
 from celery.worker.control import control_command
-
 from orchord.spi import ExecutionInterrupted
 
 logger = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from orchord.spi import (
     begin,
     utc_now,
 )
+
 from orchord_workers.app import broker_errors_translated, make_app
 from orchord_workers.canvas import Canvas
 from orchord_workers.endings import Endings, publish_end

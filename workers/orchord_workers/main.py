@@ -9,7 +9,6 @@ from multiprocessing.sharedctypes import Value
 from typing import Any
 
 from celery import signals
-
 from orchord.spi import (
     CodeLocationLoadError,
     ErrorInfo,
@@ -19,6 +18,7 @@ from orchord.spi import (
     load_location,
     steps_queue,
 )
+
 from orchord_workers.app import make_app
 from orchord_workers.heartbeat import Heartbeat
 from orchord_workers.interrupts import INTERRUPT_SIGNAL, Interrupts

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from orchord.spi import (
-    STEP_END_STATUSES,
     Attempt,
     AttemptStatus,
     Claim,
@@ -23,11 +21,12 @@ from orchord.spi import (
     RunNotFoundError,
     SkipStep,
     StartStep,
-    StepEnd,
     StepMessage,
     utc_now,
 )
+
 from orchord_workers.contexts import RunContext
+from orchord_workers.ends import ends_of, latest_attempts
 from orchord_workers.step_runner import StepRunner, Work, failed_result
 
 # A step that takes its worker down with it is tried this many times in all.
@@ -66,12 +65,19 @@ class Mender:
         with contextlib.suppress(RunNotFoundError):
             self.mend(self.runner.contexts.read(run_id))
 
-    def mend(self, context: RunContext) -> int:
-        """Send everything that is due in a run and not under way. Returns how many messages were sent."""
+    def mend(self, context: RunContext, *, quiet: timedelta = timedelta(0)) -> int:
+        """Send everything that is due in a run and not under way. Returns how many messages were sent.
+
+        Args:
+            context: The run.
+            quiet: Do nothing when something has happened in the run more recently than this.
+        """
         run = self.storage.runs.get(context.run.run_id)
         if run.status.is_terminal:
             return 0
         attempts = self.storage.attempts.of_run(run.run_id)
+        if any(utc_now() - moment < quiet for attempt in attempts for moment in moments_of(attempt)):
+            return 0
         if run.executor == IN_PROCESS_EXECUTOR:
             return self._mend_whole_run(context, attempts)
         latest = latest_attempts(attempts)
@@ -140,19 +146,11 @@ class Mender:
         return 1
 
 
-def latest_attempts(attempts: Iterable[Attempt]) -> dict[str, Attempt]:
-    """Return the newest attempt of each step; an end beats whatever else is there."""
-    latest: dict[str, Attempt] = {}
-    for attempt in sorted(attempts, key=lambda a: (a.status in STEP_END_STATUSES, a.attempt)):
-        latest[attempt.step_key] = attempt
-    return latest
-
-
-def ends_of(attempts: Iterable[Attempt]) -> Mapping[str, StepEnd]:
-    """Return the ends among the newest attempts of a run's steps."""
-    return {a.step_key: StepEnd(a.status, a.outputs) for a in attempts if a.status in STEP_END_STATUSES}
-
-
 def is_due(attempt: Attempt, now: datetime) -> bool:
     """Return whether an attempt that is not running is to be followed by another now."""
     return attempt.retry_at is None or attempt.retry_at + RETRY_GRACE <= now
+
+
+def moments_of(attempt: Attempt) -> tuple[datetime, ...]:
+    """Return when an attempt started and ended, as far as it did."""
+    return tuple(moment for moment in (attempt.started_at, attempt.ended_at) if moment is not None)

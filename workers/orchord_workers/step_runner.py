@@ -20,9 +20,9 @@ from orchord.spi import (
     AttemptStatus,
     Claim,
     ClaimResult,
+    ErrorInfo,
     Event,
     EventType,
-    ErrorInfo,
     ExecutionInterrupted,
     Finish,
     FinishResult,
@@ -45,6 +45,7 @@ from orchord.spi import (
     follow,
     utc_now,
 )
+
 from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContext, RunContexts, missing_step
 from orchord_workers.interrupts import Interrupts
@@ -206,10 +207,9 @@ class StepRunner:
         run = context.run
         for start in moves.starts[: len(moves.starts) - (following is not None)]:
             self.canvas.send_step(run, StepMessage(run.run_id, start.step_key), start.parts)
-        if following is not None:
-            if stored.then_claimed and finish.then_claim is not None:
-                following = Work(following.message, following.parts, finish.then_claim.token)
-            # Not claimed in the same breath: the claim of its own will say why, and act on it.
+        if following is not None and stored.then_claimed and finish.then_claim is not None:
+            following = Work(following.message, following.parts, finish.then_claim.token)
+        # One that was not claimed in the same breath makes a claim of its own, which says why, and acts on it.
         for join in moves.joins:
             completed = self.canvas.return_part(run, join)
             if completed is None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from celery import Task
 from celery.exceptions import Reject
-
 from orchord.spi import (
     END_TASK,
     LOST_TASK,
@@ -20,6 +19,7 @@ from orchord.spi import (
     StorageUnavailableError,
     parts_from_wire,
 )
+
 from orchord_workers.persistence import patiently
 from orchord_workers.process import WorkerProcess
 from orchord_workers.whole_run import run_whole

@@ -1,0 +1,123 @@
+"""The door for orchord_workers, orchord_beat, orchord_web and plug-ins: what they may use beside the public names.
+
+Only re-exports. What is not here is private to the core, and may change without notice.
+"""
+
+from orchord.compute_logs import ComputeLogManager
+from orchord.definitions.job import JobDefinition
+from orchord.definitions.job_config import ResolvedRunConfig
+from orchord.errors import (
+    BrokerUnavailableError,
+    CodeLocationLoadError,
+    InvalidConfigError,
+    OrchordError,
+    RunNotFoundError,
+    StorageUnavailableError,
+    UnavailableError,
+)
+from orchord.events import ErrorInfo, Event, EventType, utc_now
+from orchord.execution.in_process import Progress, run_in_process
+from orchord.execution.interrupt import ExecutionInterrupted
+from orchord.execution.request import StepRequest, StepResult
+from orchord.execution.step import execute_step
+from orchord.instance import OrchordInstance
+from orchord.instance.coordinators import RunCoordinator
+from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
+from orchord.location import CodeLocation, LocationTarget, load_location
+from orchord.plan.follow import Follow, JoinPart, StepToStart, begin, follow, joins_of
+from orchord.plan.machine import EndRun, RunMachine, SkipStep, StartStep, StepEnd, decide
+from orchord.plan.model import ExecutionPlan, Step
+from orchord.runs import STEP_END_STATUSES, Attempt, AttemptStatus, Part, PartStatus, Run, RunStatus
+from orchord.settings import Settings
+from orchord.storage import Storage
+from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip, WorkerRow
+from orchord.wire import (
+    END_TASK,
+    LOST_TASK,
+    RUN_ENDED_CHANNEL,
+    STEP_TASK,
+    WHOLE_RUN_TASK,
+    StepMessage,
+    end_task_id,
+    join_id,
+    part_to_wire,
+    parts_from_wire,
+    parts_to_wire,
+    shown_name,
+    steps_queue,
+    whole_run_task_id,
+)
+
+__all__ = [
+    "END_TASK",
+    "LOST_TASK",
+    "RUN_ENDED_CHANNEL",
+    "STEP_END_STATUSES",
+    "STEP_TASK",
+    "WHOLE_RUN_TASK",
+    "Attempt",
+    "AttemptStatus",
+    "BrokerUnavailableError",
+    "Claim",
+    "ClaimResult",
+    "CodeLocation",
+    "CodeLocationLoadError",
+    "ComputeLogManager",
+    "EndRun",
+    "ErrorInfo",
+    "Event",
+    "EventType",
+    "ExecutionInterrupted",
+    "ExecutionPlan",
+    "Finish",
+    "FinishResult",
+    "Follow",
+    "InvalidConfigError",
+    "JobDefinition",
+    "JoinPart",
+    "LaunchRunContext",
+    "LocationTarget",
+    "OrchordError",
+    "OrchordInstance",
+    "Part",
+    "PartStatus",
+    "Progress",
+    "ResolvedRunConfig",
+    "Run",
+    "RunCoordinator",
+    "RunLauncher",
+    "RunMachine",
+    "RunNotFoundError",
+    "RunStatus",
+    "RunWatch",
+    "Settings",
+    "Skip",
+    "SkipStep",
+    "StartStep",
+    "Step",
+    "StepEnd",
+    "StepMessage",
+    "StepRequest",
+    "StepResult",
+    "StepToStart",
+    "Storage",
+    "StorageUnavailableError",
+    "UnavailableError",
+    "WorkerRow",
+    "begin",
+    "decide",
+    "end_task_id",
+    "execute_step",
+    "follow",
+    "join_id",
+    "joins_of",
+    "load_location",
+    "part_to_wire",
+    "parts_from_wire",
+    "parts_to_wire",
+    "run_in_process",
+    "shown_name",
+    "steps_queue",
+    "utc_now",
+    "whole_run_task_id",
+]
