@@ -115,6 +115,15 @@ class AttemptStore:
         )
         return [attempt_of(row) for row in self._database.rows(query)]
 
+    def running_of_process(self, worker_id: str, process_id: int) -> list[Attempt]:
+        """Return the RUNNING attempts that one process of a worker holds."""
+        query = sa.select(attempts).where(
+            attempts.c.status == sa.literal_column("'RUNNING'"),
+            attempts.c.worker_id == worker_id,
+            attempts.c.process_id == process_id,
+        )
+        return [attempt_of(row) for row in self._database.rows(query)]
+
     def append_events(self, run_id: str, events: Sequence[Event]) -> None:
         """Add events to a run outside a finish: live logs, notes of the engine."""
         if events:

@@ -48,9 +48,10 @@ class PlainSkip(msgspec.Struct, frozen=True):
     step_key: str
     status: str
     reason: str
+    attempt: int
 
 
 def plain_skips(skips: Sequence[Skip]) -> list[PlainSkip]:
     """Return skips in the order of their keys, so that two statements never wait for each other's rows."""
     ordered = sorted(skips, key=lambda skip: skip.step_key)
-    return [PlainSkip(skip.step_key, skip.status.value, skip.reason) for skip in ordered]
+    return [PlainSkip(skip.step_key, skip.status.value, skip.reason, skip.attempt) for skip in ordered]

@@ -1,19 +1,29 @@
 """Code locations as their workers published them, and the snapshot of each job as runs refer to it.
 
-Payloads are opaque bytes here; orchord.snapshot encodes and decodes them.
+A snapshot never changes under its id, so a decoded one is kept: reading locations costs one small query.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from orchord.errors import NotFoundError
+from orchord.events import ErrorInfo, utc_now
+from orchord.snapshot import JobSnapshot, LocationSnapshot, decode_job, decode_location, encode
 from orchord.storage.database import Database
 from orchord.storage.encoding import as_utc, decode_error, encode_error
 from orchord.storage.schema import job_snapshots, locations
 from orchord.storage.values import LocationRow
+
+KEPT_LOCATIONS = 64
+KEPT_JOBS = 512
+
+S = TypeVar("S", LocationSnapshot, JobSnapshot)
 
 
 class LocationStore:
@@ -22,72 +32,119 @@ class LocationStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._insert = postgresql.insert if database.is_postgres else sqlite.insert
+        self._locations: _Kept[LocationSnapshot] = _Kept(decode_location, KEPT_LOCATIONS)
+        self._jobs: _Kept[JobSnapshot] = _Kept(decode_job, KEPT_JOBS)
 
-    def publish(self, row: LocationRow, jobs: Mapping[str, bytes] | None = None) -> bool:
-        """Store a location as it was loaded last, and job payloads by snapshot id.
+    def put(self, snapshot: LocationSnapshot) -> None:
+        """Store a location as it has just been loaded, and the snapshots of its jobs. The last who writes wins."""
+        values = {
+            "name": snapshot.name,
+            "snapshot_id": snapshot.snapshot_id,
+            "loaded_at": utc_now(),
+            "payload": encode(snapshot),
+            "error": None,
+        }
 
-        A row that carries an error and no payload keeps the payload that is stored: the stack stays up with the last
-        code that worked. Returns False when a later loading is stored already.
-        """
+        def work(connection: sa.Connection) -> None:
+            # In the order of their ids, so that two workers that start at once cannot wait for each other.
+            rows = [
+                {"snapshot_id": job.snapshot_id, "payload": encode(job)}
+                for job in sorted(snapshot.jobs, key=lambda job: job.snapshot_id)
+            ]
+            if rows:
+                connection.execute(self._insert(job_snapshots).on_conflict_do_nothing(), rows)
+            insert = self._insert(locations).values(values)
+            changed = {name: insert.excluded[name] for name in values if name != "name"}
+            connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=changed))
 
-        def work(connection: sa.Connection) -> bool:
-            self._store_jobs(connection, jobs or {})
-            values = {
-                "name": row.name,
-                "snapshot_id": row.snapshot_id,
-                "loaded_at": row.loaded_at,
-                "payload": row.payload,
-                "error": encode_error(row.error),
-            }
+        self._database.transact(work)
+
+    def put_error(self, name: str, error: ErrorInfo) -> None:
+        """Store that a location's code failed to load. Its last snapshot stays: the stack goes on with what worked."""
+        values = {"name": name, "snapshot_id": "", "loaded_at": utc_now(), "error": encode_error(error)}
+
+        def work(connection: sa.Connection) -> None:
             insert = self._insert(locations).values(values)
             changed = {"loaded_at": insert.excluded.loaded_at, "error": insert.excluded.error}
-            if row.payload is not None:
-                changed |= {"payload": insert.excluded.payload, "snapshot_id": insert.excluded.snapshot_id}
-            upsert = insert.on_conflict_do_update(
-                index_elements=["name"], set_=changed, where=locations.c.loaded_at <= insert.excluded.loaded_at
-            )
-            return bool(connection.execute(upsert).rowcount)
+            connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_=changed))
 
-        return self._database.transact(work)
+        self._database.transact(work)
 
     def find(self, name: str) -> LocationRow | None:
         """Return one location, or None."""
-        rows = self._database.rows(sa.select(locations).where(locations.c.name == name))
-        return _location(rows[0]) if rows else None
+        rows = self._read(sa.select(*_SMALL).where(locations.c.name == name))
+        return rows[0] if rows else None
 
     def all(self) -> list[LocationRow]:
-        """Return all locations with their payloads, by name."""
-        return [_location(row) for row in self._database.rows(sa.select(locations).order_by(locations.c.name))]
-
-    def snapshot_ids(self) -> dict[str, str]:
-        """Return each location's snapshot id, without payloads: what a cache asks before it uses what it holds."""
-        query = sa.select(locations.c.name, locations.c.snapshot_id).where(locations.c.payload.is_not(None))
-        return {row.name: row.snapshot_id for row in self._database.rows(query.order_by(locations.c.name))}
+        """Return all locations with their snapshots, by name."""
+        return self._read(_ALL)
 
     def remove(self, name: str) -> bool:
-        """Forget a location; return whether it was there. Snapshots that runs refer to stay."""
+        """Forget a location; return whether it was there. Snapshots of jobs that runs refer to stay."""
         delete = sa.delete(locations).where(locations.c.name == name)
         return self._database.transact(lambda connection: bool(connection.execute(delete).rowcount))
 
-    def job_payload(self, snapshot_id: str) -> bytes | None:
-        """Return the payload of a job's snapshot, or None."""
-        query = sa.select(job_snapshots.c.payload).where(job_snapshots.c.snapshot_id == snapshot_id)
-        rows = self._database.rows(query)
-        return bytes(rows[0].payload) if rows else None
+    def job_snapshot(self, snapshot_id: str) -> JobSnapshot:
+        """Return the snapshot of a job as it was when a run was created.
 
-    def add_job_payloads(self, jobs: Mapping[str, bytes]) -> None:
-        """Store job payloads by snapshot id; those that are stored are left alone."""
-        self._database.transact(lambda connection: self._store_jobs(connection, jobs))
+        Raises:
+            NotFoundError: none is stored under this id.
+        """
 
-    def _store_jobs(self, connection: sa.Connection, jobs: Mapping[str, bytes]) -> None:
-        # In the order of their ids, so that two workers that start at once cannot wait for each other.
-        rows = [{"snapshot_id": key, "payload": payload} for key, payload in sorted(jobs.items())]
-        if rows:
-            connection.execute(self._insert(job_snapshots).on_conflict_do_nothing(), rows)
+        def payload() -> bytes | None:
+            query = sa.select(job_snapshots.c.payload).where(job_snapshots.c.snapshot_id == snapshot_id)
+            rows = self._database.rows(query)
+            return rows[0].payload if rows else None
+
+        found = self._jobs.get(snapshot_id, payload)
+        if found is None:
+            raise NotFoundError(f"No snapshot of a job is stored under '{snapshot_id}'. Publish its location again.")
+        return found
+
+    def _read(self, query: sa.Select[tuple[object, ...]]) -> list[LocationRow]:
+        return [self._row(row) for row in self._database.rows(query)]
+
+    def _row(self, row: sa.Row[tuple[object, ...]]) -> LocationRow:
+        def payload() -> bytes | None:
+            wanted = (locations.c.name == row.name, locations.c.snapshot_id == row.snapshot_id)
+            rows = self._database.rows(sa.select(locations.c.payload).where(*wanted))
+            return rows[0].payload if rows else None
+
+        snapshot = self._locations.get(row.snapshot_id, payload) if row.snapshot_id else None
+        if row.snapshot_id and snapshot is None:
+            # Published anew between the two queries: read it as it is now.
+            newer = self.find(row.name)
+            if newer is not None:
+                return newer
+        loaded_at = as_utc(row.loaded_at)
+        assert loaded_at is not None
+        return LocationRow(row.name, row.snapshot_id, loaded_at, snapshot, decode_error(row.error))
 
 
-def _location(row: sa.Row[tuple[object, ...]]) -> LocationRow:
-    loaded_at = as_utc(row.loaded_at)
-    assert loaded_at is not None
-    payload = None if row.payload is None else bytes(row.payload)
-    return LocationRow(row.name, row.snapshot_id, loaded_at, payload, decode_error(row.error))
+_SMALL = (locations.c.name, locations.c.snapshot_id, locations.c.loaded_at, locations.c.error)
+_ALL = sa.select(*_SMALL).order_by(locations.c.name)
+
+
+class _Kept(Generic[S]):
+    """Decoded snapshots by id; the oldest goes when there are too many."""
+
+    def __init__(self, decode: Callable[[bytes], S], size: int) -> None:
+        self._decode = decode
+        self._size = size
+        self._items: dict[str, S] = {}
+        self._lock = threading.Lock()
+
+    def get(self, snapshot_id: str, payload: Callable[[], bytes | None]) -> S | None:
+        """Return the snapshot, decoded from ``payload`` when it is not kept; None when there is no payload."""
+        kept = self._items.get(snapshot_id)
+        if kept is not None:
+            return kept
+        found = payload()
+        if found is None:
+            return None
+        snapshot = self._decode(bytes(found))
+        with self._lock:
+            self._items[snapshot_id] = snapshot
+            while len(self._items) > self._size:
+                del self._items[next(iter(self._items))]
+        return snapshot

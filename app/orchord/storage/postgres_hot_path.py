@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from orchord.events import Event, EventType
+from orchord.events import Event
 from orchord.runs import AttemptStatus, Run, RunStatus
 from orchord.storage import postgres_statements as sql
 from orchord.storage import wording
@@ -59,7 +59,7 @@ class PostgresHotPath:
 
     def claim(self, claim: Claim, want_run: bool) -> ClaimResult:
         """Insert the attempt; sent again after a lost connection, a row with our own token counts as claimed."""
-        parameters = {
+        parameters: dict[str, Any] = {
             "gate": gate_of(claim.run_id),
             "run_id": claim.run_id,
             "step_key": claim.step_key,
@@ -67,11 +67,11 @@ class PostgresHotPath:
             "retry_number": claim.retry_number,
             "token": claim.token,
             "worker_id": claim.worker_id,
+            "process_id": claim.process_id,
             "at": claim.at,
             "run_message": wording.RUN_START,
-            "step_event": (EventType.STEP_START if claim.attempt == 1 else EventType.STEP_RESTARTED).value,
-            "step_message": wording.STEP_START if claim.attempt == 1 else wording.STEP_RESTARTED,
         }
+        parameters["step_event"], parameters["step_message"] = wording.step_start(claim.attempt)
         text = sql.CLAIM_WITH_RUN if want_run else sql.CLAIM
         row, maybe_done = self._database.once_or_again(text, parameters)
         assert row is not None
@@ -94,6 +94,7 @@ class PostgresHotPath:
             with_assets=any(event.asset_key is not None for event in finish.events),
             with_skips=bool(finish.skips),
             ends_run=finish.ends_run,
+            then_claims=finish.then_claim is not None,
         )
         parameters: dict[str, Any] = {
             "gate": gate_of(finish.run_id),
@@ -111,11 +112,13 @@ class PostgresHotPath:
             parameters["events"] = json_text(finish.events)
         if finish.skips:
             parameters["skips"] = json_text(plain_skips(finish.skips))
+        if finish.then_claim is not None:
+            parameters |= _next_parameters(finish.then_claim)
         row, maybe_done = self._database.once_or_again(text, parameters)
         assert row is not None
         if not row[0] and maybe_done:
             return self._finished_before(finish)
-        return FinishResult(bool(row[0]), _run_status(row[1]))
+        return FinishResult(bool(row[0]), _run_status(row[1]), bool(row[2]))
 
     def skip(self, run_id: str, skips: Sequence[Skip], at: datetime, ends_run: bool) -> RunStatus | None:
         """Record steps that do not run; sent again, the rows that stand are left alone."""
@@ -157,7 +160,23 @@ class PostgresHotPath:
         ours = (finish.token, finish.status.value, as_utc(finish.at))
         if tuple(tuple(row) for row in self._database.rows(query)) != (ours,):
             return FinishResult(False)
+        # What was claimed with it is left to a claim of its own, which knows its token again.
         return FinishResult(True, self._ended_before(finish.run_id, finish.at) if finish.ends_run else None)
+
+
+def _next_parameters(claim: Claim) -> dict[str, Any]:
+    event, message = wording.step_start(claim.attempt)
+    return {
+        "next_step_key": claim.step_key,
+        "next_attempt": claim.attempt,
+        "next_retry_number": claim.retry_number,
+        "next_token": claim.token,
+        "next_worker_id": claim.worker_id,
+        "next_process_id": claim.process_id,
+        "next_at": claim.at,
+        "next_event": event,
+        "next_message": message,
+    }
 
 
 def _run_status(text: str | None) -> RunStatus | None:

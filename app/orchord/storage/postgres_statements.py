@@ -2,8 +2,8 @@
 
 Each is one statement of CTEs in autocommit. Three rules hold for all of them:
 
-* Locks are taken in one order: the run's row, then attempts (claim); an own attempt, then the run's row (finish).
-  A claim never raises a lock it already holds, so first claims of one run cannot deadlock.
+* Locks are taken in one order: the run's row, then attempts, then assets by key. A lock is taken at once as strong
+  as it is needed and never raised, so first claims of one run cannot deadlock.
 * What a CTE changes is not seen by its siblings, so a rule over attempts adds the row at hand by parameter.
 * Whoever inserts events of a run first takes the run's shared gate. Ids are given before commit, so a reader could
   see id 7 before id 6 and go on after 7; a reader of pages takes the gate alone (event_store.py) and cannot.
@@ -50,8 +50,9 @@ WITH {_GATE}, started AS (
         AND {_THROUGH_GATE}
     FOR SHARE
 ), taken AS (
-    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, started_at)
-    SELECT run_id, %(step_key)s, %(attempt)s, 'RUNNING', %(retry_number)s, %(token)s, %(worker_id)s, %(at)s
+    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at)
+    SELECT run_id, %(step_key)s, %(attempt)s, 'RUNNING', %(retry_number)s, %(token)s, %(worker_id)s, %(process_id)s,
+        %(at)s
     FROM (SELECT run_id FROM started UNION ALL SELECT run_id FROM held) AS live
     WHERE NOT EXISTS (
         SELECT FROM attempts
@@ -82,15 +83,38 @@ _DONE = """done AS (
     UPDATE attempts
     SET status = %(status)s, outputs = %(outputs)s, error = %(error)s, retry_at = %(retry_at)s, ended_at = %(at)s
     WHERE run_id = %(run_id)s AND step_key = %(step_key)s AND attempt = %(attempt)s
-        AND token = %(token)s AND status = 'RUNNING' AND EXISTS (SELECT FROM gate)
+        AND token = %(token)s AND status = 'RUNNING' AND {first}
     RETURNING attempt
 )"""
 
+_NEXT = """next AS (
+    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at)
+    SELECT run_id, %(next_step_key)s, %(next_attempt)s, 'RUNNING', %(next_retry_number)s, %(next_token)s,
+        %(next_worker_id)s, %(next_process_id)s, %(next_at)s
+    FROM held
+    WHERE status = 'STARTED' AND EXISTS (SELECT FROM done) AND NOT EXISTS (
+        SELECT FROM attempts
+        WHERE run_id = %(run_id)s AND step_key = %(next_step_key)s AND status NOT IN ('UP_FOR_RETRY', 'LOST'))
+    ON CONFLICT DO NOTHING
+    RETURNING step_key
+)"""
+
+_NEXT_EVENT = """SELECT %(run_id)s, next.step_key, %(next_event)s, %(next_at)s::timestamptz, 20, %(next_message)s,
+        NULL, NULL, NULL
+    FROM next"""
+
+_HELD = """held AS (
+    SELECT run_id, status FROM runs WHERE run_id = %(run_id)s AND EXISTS (SELECT FROM gate) {live} FOR {lock}
+)"""
+
 _SKIPPED = """skipped AS (
-    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, ended_at)
-    SELECT %(run_id)s, s.step_key, 1, s.status, 0, '', '', %(at)s
-    FROM json_to_recordset(%(skips)s::json) AS s(step_key text, status text)
-    WHERE {allowed}
+    INSERT INTO attempts
+        (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, ended_at)
+    SELECT %(run_id)s, s.step_key, s.attempt, s.status, 0, '', '', 0, %(at)s
+    FROM json_to_recordset(%(skips)s::json) AS s(step_key text, status text, attempt int)
+    WHERE {allowed} AND NOT EXISTS (
+        SELECT FROM attempts AS a
+        WHERE a.run_id = %(run_id)s AND a.step_key = s.step_key AND a.status NOT IN ('UP_FOR_RETRY', 'LOST'))
     ON CONFLICT DO NOTHING
     RETURNING step_key, status
 )"""
@@ -139,13 +163,24 @@ _DONE_ALLOWS = "EXISTS (SELECT FROM done)"
 
 
 @cache
-def finish_statement(*, with_events: bool, with_assets: bool, with_skips: bool, ends_run: bool) -> str:
+def finish_statement(
+    *, with_events: bool, with_assets: bool, with_skips: bool, ends_run: bool, then_claims: bool
+) -> str:
     """Return the text that finishes an attempt, with no more CTEs than this finish needs."""
-    ctes = [_GATE, _DONE]
+    ctes = [_GATE]
+    first = _THROUGH_GATE
+    if ends_run or then_claims:
+        # Counted, not asked for existence: whatever the run's status is, the attempt ends, but after the run's lock.
+        ctes.append(_HELD.format(live="", lock="NO KEY UPDATE" if ends_run else "SHARE"))
+        first = "(SELECT count(*) FROM held) >= 0"
+    ctes.append(_DONE.format(first=first))
     sources = [f"{_GIVEN_EVENTS} WHERE {_DONE_ALLOWS}"] if with_events else []
     if with_skips:
         ctes.append(_SKIPPED.format(allowed=_DONE_ALLOWS))
         sources.append(_SKIP_EVENTS)
+    if then_claims:
+        ctes.append(_NEXT)
+        sources.append(_NEXT_EVENT)
     if ends_run:
         ended = _ENDED.format(
             allowed=_DONE_ALLOWS,
@@ -158,29 +193,23 @@ def finish_statement(*, with_events: bool, with_assets: bool, with_skips: bool, 
         sources.append(_END_EVENT)
     ctes += _noted(sources, with_assets=with_assets)
     status = "(SELECT status FROM ended)" if ends_run else "NULL"
-    return _joined(ctes, f"SELECT (SELECT count(*) FROM done), {status}")
+    next_ = "(SELECT count(*) FROM next)" if then_claims else "0"
+    return _joined(ctes, f"SELECT (SELECT count(*) FROM done), {status}, {next_}")
 
 
 @cache
 def skip_statement(*, ends_run: bool) -> str:
     """Return the text that records steps that do not run, and with ``ends_run`` the run's end."""
-    # The strongest lock that the statement needs, at once: raising a shared one would deadlock with a claim's.
-    live = _LIVE.format(lock="NO KEY UPDATE" if ends_run else "SHARE")
-    ctes = [_GATE, live, _SKIPPED.format(allowed="EXISTS (SELECT FROM live)")]
+    live = "AND status IN ('STARTING', 'STARTED', 'CANCELING')"
+    held = _HELD.format(live=live, lock="NO KEY UPDATE" if ends_run else "SHARE")
+    ctes = [_GATE, held, _SKIPPED.format(allowed="EXISTS (SELECT FROM held)")]
     sources = [_SKIP_EVENTS]
     if ends_run:
-        # No step ends here but skipped ones, and these neither run nor fail: what is stored decides alone.
+        # What this statement skips is not seen by its end: a CANCELED skip comes only when the run is being canceled.
         ctes.append(_plain_end("(SELECT count(*) FROM skipped) >= 0"))
         sources.append(_END_EVENT)
     ctes += _noted(sources, with_assets=False)
     return _joined(ctes, "SELECT (SELECT status FROM ended)" if ends_run else "SELECT NULL")
-
-
-_LIVE = """live AS (
-    SELECT run_id FROM runs
-    WHERE run_id = %(run_id)s AND status IN ('STARTING', 'STARTED', 'CANCELING') AND EXISTS (SELECT FROM gate)
-    FOR {lock}
-)"""
 
 
 def _plain_end(allowed: str) -> str:

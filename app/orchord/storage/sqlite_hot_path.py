@@ -30,8 +30,12 @@ _LATEST: dict[str, str] = {
     EventType.ASSET_OBSERVATION: """INSERT INTO assets (asset_key, observation_id) VALUES (?, ?)
         ON CONFLICT (asset_key) DO UPDATE SET observation_id = excluded.observation_id""",
 }
-_INSERT_SKIP = """INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, ended_at)
-    VALUES (?, ?, 1, ?, 0, '', '', ?) ON CONFLICT DO NOTHING"""
+_INSERT_SKIP = """INSERT INTO attempts
+    (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, ended_at)
+    SELECT ?1, ?2, ?3, ?4, 0, '', '', 0, ?5
+    WHERE NOT EXISTS (SELECT 1 FROM attempts
+        WHERE run_id = ?1 AND step_key = ?2 AND status NOT IN ('UP_FOR_RETRY', 'LOST'))
+    ON CONFLICT DO NOTHING"""
 _UNFINISHED_STEP = """SELECT 1 FROM attempts AS a WHERE a.run_id = ? AND (a.status = 'RUNNING'
     OR a.status IN ('UP_FOR_RETRY', 'LOST') AND NOT EXISTS (SELECT 1 FROM attempts AS b
         WHERE b.run_id = a.run_id AND b.step_key = a.step_key AND b.attempt > a.attempt)) LIMIT 1"""
@@ -93,7 +97,9 @@ class SqliteHotPath:
                 return FinishResult(False)
             _write_events(connection, finish.run_id, finish.events)
             _write_skips(connection, finish.run_id, finish.skips, finish.at)
-            return FinishResult(True, _end(connection, finish.run_id, finish.at) if finish.ends_run else None)
+            next_ = None if finish.then_claim is None else _claim(connection, finish.then_claim, want_run=False)
+            status = _end(connection, finish.run_id, finish.at) if finish.ends_run else None
+            return FinishResult(True, status, next_ is not None and next_.claimed)
 
         return self._database.transact(work)
 
@@ -145,14 +151,15 @@ def _claim(connection: sa.Connection, claim: Claim, want_run: bool) -> ClaimResu
         )
         _write_event(connection, claim.run_id, Event(EventType.RUN_START, claim.at, wording.RUN_START))
     connection.exec_driver_sql(
-        """INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, started_at)
-        VALUES (?, ?, ?, 'RUNNING', ?, ?, ?, ?)""",
-        (claim.run_id, claim.step_key, claim.attempt, claim.retry_number, claim.token, claim.worker_id, at),
+        """INSERT INTO attempts
+        (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at)
+        VALUES (?, ?, ?, 'RUNNING', ?, ?, ?, ?, ?)""",
+        (
+            *(claim.run_id, claim.step_key, claim.attempt, claim.retry_number, claim.token),
+            *(claim.worker_id, claim.process_id, at),
+        ),
     )
-    first = claim.attempt == 1
-    kind, text = (
-        (EventType.STEP_START, wording.STEP_START) if first else (EventType.STEP_RESTARTED, wording.STEP_RESTARTED)
-    )
+    kind, text = wording.step_start(claim.attempt)
     _write_event(connection, claim.run_id, Event(kind, claim.at, text, claim.step_key))
     return ClaimResult(True, RunStatus.STARTED, None, _run(connection, claim.run_id) if want_run else None)
 
@@ -194,7 +201,7 @@ def _end(connection: sa.Connection, run_id: str, at: datetime) -> RunStatus | No
 
 def _write_skips(connection: sa.Connection, run_id: str, skips: Sequence[Skip], at: datetime) -> None:
     for skip in skips:
-        row = (run_id, skip.step_key, skip.status.value, stamp(at))
+        row = (run_id, skip.step_key, skip.attempt, skip.status.value, stamp(at))
         if connection.exec_driver_sql(_INSERT_SKIP, row).rowcount:
             data = {"status": skip.status.value}
             event = Event(EventType.STEP_SKIPPED, at, skip.reason, skip.step_key, data=data)
