@@ -1,0 +1,187 @@
+"""What the signature of a user's function says: its context, config, resources, inputs and result.
+
+Reads functions only; declarations that stand beside the signature (``ins=``, ``out=``) are merged with it in op.py.
+Annotations that cannot be resolved count as absent.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+from orchord.definitions.in_out import NO_VALUE
+from orchord.definitions.output import Output
+from orchord.definitions.resources.param import is_resource_annotation
+
+CONTEXT_NAMES = frozenset({"context", "_context", "_", "__"})
+CONTEXT_CLASS_NAMES = frozenset(
+    {
+        "OpExecutionContext",
+        "AssetExecutionContext",
+        "AssetCheckExecutionContext",
+        "SolidExecutionContext",
+        "DirectOpExecutionContext",
+        "HookContext",
+    }
+)
+
+_UNRESOLVABLE = (NameError, AttributeError, TypeError, ValueError, SyntaxError, KeyError, ImportError)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a function. ``annotation`` and ``default`` are NO_VALUE when absent."""
+
+    name: str
+    annotation: Any = NO_VALUE
+    default: Any = NO_VALUE
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A function's signature, sorted by what each parameter is for.
+
+    ``returns`` is NO_VALUE without an annotation, and for generators, whose annotation says nothing of a value.
+    """
+
+    context_name: str | None
+    config: Parameter | None
+    resources: Mapping[str, str]
+    inputs: tuple[Parameter, ...]
+    takes_any_keyword: bool
+    returns: Any
+    mistakes: tuple[str, ...] = ()
+
+
+def read_signature(function: Callable[..., Any], declared_inputs: frozenset[str] = frozenset()) -> Signature:
+    """Read a function's signature.
+
+    Args:
+        function: the user's function, a callable object, or a wrapper made with functools.
+        declared_inputs: parameters that are inputs whatever they look like.
+    """
+    parameters = list(inspect.signature(function).parameters.values())
+    hints = type_hints(function)
+    context_name = _context_name(parameters, hints)
+    if context_name is not None:
+        parameters = parameters[1:]
+    config: Parameter | None = None
+    resources: dict[str, str] = {}
+    inputs: list[Parameter] = []
+    mistakes: list[str] = []
+    takes_any_keyword = False
+    for raw in parameters:
+        parameter = Parameter(raw.name, hints.get(raw.name, NO_VALUE), _default(raw))
+        if raw.kind is inspect.Parameter.VAR_KEYWORD:
+            takes_any_keyword = True
+        elif raw.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+            stars = "*" if raw.kind is inspect.Parameter.VAR_POSITIONAL else ""
+            mistakes.append(f"its parameter '{stars}{raw.name}' cannot be given by name: make it an ordinary parameter")
+        elif raw.name in declared_inputs:
+            inputs.append(parameter)
+        elif parameter.annotation is not NO_VALUE and is_resource_annotation(parameter.annotation):
+            resources[raw.name] = raw.name
+        elif raw.name == "config" and parameter.annotation is not NO_VALUE:
+            config = parameter
+        else:
+            inputs.append(parameter)
+    returns = NO_VALUE if _is_generator(function) else hints.get("return", NO_VALUE)
+    return Signature(context_name, config, resources, tuple(inputs), takes_any_keyword, returns, tuple(mistakes))
+
+
+def value_annotation(annotation: Any) -> Any:
+    """Return what a return annotation says of the value: ``Output[int]`` is int, a bare ``Output`` says nothing."""
+    if annotation is Output:
+        return NO_VALUE
+    if get_origin(annotation) is Output:
+        (inner,) = get_args(annotation)
+        return inner
+    return annotation
+
+
+def tuple_annotations(annotation: Any, count: int) -> list[Any] | None:
+    """Return what a return annotation says of each of several outputs.
+
+    Returns:
+        One annotation per output (NO_VALUE where nothing is said), or None when the annotation is a tuple of another
+        length.
+    """
+    members = get_args(annotation)
+    if get_origin(annotation) is not tuple or not members:
+        return [NO_VALUE] * count
+    if len(members) == 2 and members[1] is Ellipsis:
+        return [value_annotation(members[0])] * count
+    if len(members) != count:
+        return None
+    return [value_annotation(member) for member in members]
+
+
+def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return a function's annotations, resolved. Those that cannot be resolved stay the text they are.
+
+    Names are looked up in the function's module, and, for functions that stand in other functions, in the frames that
+    are defining it.
+    """
+    plain = inspect.unwrap(function)
+    if not hasattr(plain, "__annotations__") and hasattr(type(plain), "__call__"):
+        plain = type(plain).__call__
+    try:
+        return typing.get_type_hints(plain, include_extras=True)
+    except _UNRESOLVABLE:
+        pass
+    hints: dict[str, Any] = {}
+    names = getattr(plain, "__globals__", {})
+    scopes = _defining_scopes()
+    for name, annotation in getattr(plain, "__annotations__", {}).items():
+        hints[name] = _resolved(annotation, names, scopes) if isinstance(annotation, str) else annotation
+    return {name: type(None) if hint is None else hint for name, hint in hints.items()}
+
+
+def _resolved(annotation: str, names: dict[str, Any], scopes: list[Mapping[str, Any]]) -> Any:
+    for scope in ({}, *scopes):
+        try:
+            return eval(annotation, names, dict(scope))
+        except _UNRESOLVABLE:
+            continue
+    return annotation
+
+
+def _defining_scopes() -> list[Mapping[str, Any]]:
+    """Return the local names of the functions on the stack, nearest first: what a local annotation may refer to."""
+    scopes: list[Mapping[str, Any]] = []
+    frame = sys._getframe(1)
+    while frame.f_back is not None and len(scopes) < 5:
+        frame = frame.f_back
+        if not frame.f_globals.get("__name__", "").startswith("orchord.definitions"):
+            scopes.append(frame.f_locals)
+    return scopes
+
+
+def _context_name(parameters: list[inspect.Parameter], hints: Mapping[str, Any]) -> str | None:
+    if not parameters or parameters[0].kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        return None
+    first = parameters[0].name
+    return first if first in CONTEXT_NAMES or _is_context_annotation(hints.get(first)) else None
+
+
+def _is_context_annotation(annotation: Any) -> bool:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if isinstance(annotation, str):
+        return annotation.rpartition(".")[2] in CONTEXT_CLASS_NAMES
+    return isinstance(annotation, type) and any(base.__name__ in CONTEXT_CLASS_NAMES for base in annotation.__mro__)
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    return NO_VALUE if parameter.default is inspect.Parameter.empty else parameter.default
+
+
+def _is_generator(function: Callable[..., Any]) -> bool:
+    plain = inspect.unwrap(function)
+    if not inspect.isroutine(plain):
+        plain = getattr(type(plain), "__call__", plain)
+    return inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain)

@@ -1,0 +1,276 @@
+"""What run config a job takes, as a config type, and run config resolved to what each step needs.
+
+The type is pure data and goes into snapshots; resolving calls users' config mappings, so it happens where user code
+is. Environment variables stay references here and are read in execution/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from orchord.definitions.config.annotations import annotation_type
+from orchord.definitions.config.check import check_config
+from orchord.definitions.config.configurable import required_config
+from orchord.definitions.config.run_config import as_run_config
+from orchord.definitions.config.types import (
+    ANY,
+    ArrayType,
+    ConfigField,
+    ConfigType,
+    MapType,
+    NoneableType,
+    ScalarType,
+    SelectorType,
+    ShapeType,
+    UnionType,
+    all_optional,
+)
+from orchord.definitions.in_out import In
+from orchord.definitions.op import OpDefinition
+from orchord.definitions.types import Any as AnyType
+from orchord.definitions.wiring import Place, needs_no_value
+from orchord.errors import InvalidConfigError
+
+if TYPE_CHECKING:
+    from orchord.definitions.graph import GraphDefinition
+    from orchord.definitions.job_definition import JobDefinition
+    from orchord.definitions.node import Node
+
+_FILE = ConfigField(
+    UnionType((ScalarType("String"), ShapeType("", {"path": ConfigField(ScalarType("String"))}))),
+    description="the path of a file that holds the value",
+)
+_MAPPED = "config mapping of"
+
+
+@dataclass(frozen=True)
+class ResolvedRunConfig:
+    """A job's run config, checked, defaults filled in, sorted by who needs it. Not to be changed: it is shared.
+
+    Attributes:
+        ops: the config of each step, as it stands before ``.configured`` layers; steps without config are absent.
+        inputs: for each step, what was given for inputs that nothing feeds, as it was given.
+        resources: by resource key, ``{"config": ...}``.
+        execution: the executor's config, ``{"config": ...}``.
+        loggers: by logger name, ``{"config": ...}``.
+    """
+
+    ops: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    resources: dict[str, Any] = field(default_factory=dict)
+    execution: dict[str, Any] = field(default_factory=dict)
+    loggers: dict[str, Any] = field(default_factory=dict)
+
+
+def job_config_type(job: JobDefinition) -> ConfigType:
+    """Return what the run config of a job must look like."""
+    return full_config_type(job) if job.config_mapping is None else job.config_mapping.config_type
+
+
+def full_config_type(job: JobDefinition) -> ShapeType:
+    """Return what the run config of a job must look like beneath its config mapping, if it has one."""
+    needed = job.needed_resource_keys()
+    fields = {
+        "ops": _section(_graph_shape(job, job.graph, "")),
+        "resources": _section(
+            ShapeType("", {key: _entry(item.config_type, key in needed) for key, item in job.resource_defs.items()})
+        ),
+        "execution": _section(_configured_by(job.executor_def)),
+        "loggers": _section(_loggers_shape(job)),
+    }
+    inputs = _inputs_shape(job, "", job.graph.input_names)
+    if inputs.fields:
+        fields["inputs"] = _section(inputs)
+    return ShapeType("", fields)
+
+
+def resolve_run_config(job: JobDefinition, run_config: Any) -> ResolvedRunConfig:
+    """Check a job's run config, and sort it by who needs it.
+
+    Args:
+        job: the job.
+        run_config: a dict or a RunConfig. None: the job's own default.
+
+    Raises:
+        InvalidConfigError: every mistake, with its path.
+    """
+    given = job.default_run_config() if run_config is None else as_run_config(run_config)
+    headline = f"Run config of job '{job.name}' has mistakes"
+    if job.config_mapping is not None:
+        given = as_run_config(job.config_mapping.resolve(given))
+        headline = f"Run config that the config mapping of job '{job.name}' makes has mistakes"
+    checked = check_config(full_config_type(job) if job.config_mapping else job.config_type(), given)
+    if checked.mistakes:
+        raise InvalidConfigError(headline, checked.mistakes)
+    value = checked.value
+    resolver = _Resolver(job)
+    resolver.graph(job.graph, value["ops"], "")
+    if resolver.mistakes:
+        raise InvalidConfigError(headline, resolver.mistakes)
+    return ResolvedRunConfig(
+        ops=resolver.ops,
+        inputs=_inputs_by_step(job, {"": value.get("inputs", {}), **resolver.inputs}),
+        resources=value["resources"],
+        execution=value["execution"],
+        loggers=value["loggers"],
+    )
+
+
+class _Resolver:
+    """Walks a graph beside its config, through config mappings."""
+
+    def __init__(self, job: JobDefinition) -> None:
+        self.job = job
+        self.ops: dict[str, Any] = {}
+        self.inputs: dict[str, Mapping[str, Any]] = {}
+        self.mistakes: list[str] = []
+
+    def graph(self, graph: GraphDefinition, entries: Mapping[str, Any], prefix: str) -> None:
+        for name, node in graph.nodes.items():
+            entry = entries.get(name) or {}
+            path = prefix + name
+            if "inputs" in entry:
+                self.inputs[path] = entry["inputs"]
+            if isinstance(node.definition, OpDefinition):
+                if "config" in entry:
+                    self.ops[path] = entry["config"]
+                continue
+            inner: GraphDefinition = node.definition  # type: ignore[assignment]
+            if inner.config is None:
+                self.graph(inner, entry.get("ops", {}), f"{path}.")
+            else:
+                self.mapped(inner, entry.get("config"), path)
+
+    def mapped(self, graph: GraphDefinition, config: Any, path: str) -> None:
+        assert graph.config is not None
+        try:
+            made = as_run_config({"ops": graph.config.resolve(config, f"ops.{path}.config")})["ops"]
+        except InvalidConfigError as error:
+            self.mistakes += error.mistakes
+            return
+        checked = check_config(_graph_shape(self.job, graph, f"{path}."), made, f"({_MAPPED} {path})")
+        self.mistakes += checked.mistakes
+        if not checked.mistakes:
+            self.graph(graph, checked.value, f"{path}.")
+
+
+def _graph_shape(job: JobDefinition, graph: GraphDefinition, prefix: str) -> ShapeType:
+    fields = {name: _section(_node_shape(job, node, prefix + name)) for name, node in graph.nodes.items()}
+    return ShapeType("", fields)
+
+
+def _node_shape(job: JobDefinition, node: Node, path: str) -> ShapeType:
+    definition = node.definition
+    fields: dict[str, ConfigField] = {}
+    if isinstance(definition, OpDefinition):
+        fields["config"] = _config_field(definition.config_type)
+    else:
+        graph: GraphDefinition = definition  # type: ignore[assignment]
+        if graph.config is not None:
+            fields["config"] = _config_field(graph.config.config_type)
+        else:
+            fields["ops"] = _section(_graph_shape(job, graph, f"{path}."))
+    inputs = _inputs_shape(job, path, definition.input_names)
+    if inputs.fields:
+        fields["inputs"] = _section(inputs)
+    return ShapeType("", fields, description=definition.description)
+
+
+def _inputs_shape(job: JobDefinition, path: str, names: tuple[str, ...]) -> ShapeType:
+    fields: dict[str, ConfigField] = {}
+    for name in names:
+        place = Place(path, name)
+        reached = [target for target in job.wiring.open_places.get(place, ()) if not job.reads_asset(*target)]
+        for step_key, input_name in reached:
+            declared = job.wiring.ops[step_key].op.ins[input_name]
+            type_ = input_config_type(declared)
+            if type_ is None:
+                continue
+            optional = needs_no_value(declared) or (not path and name in job.input_values)
+            known = fields.get(name)
+            fields[name] = ConfigField(type_, is_required=not optional or (known is not None and known.is_required))
+    return ShapeType("", fields)
+
+
+def _inputs_by_step(job: JobDefinition, given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for path, values in given.items():
+        for name, value in values.items():
+            for step_key, input_name in job.wiring.open_places.get(Place(path, name), ()):
+                found.setdefault(step_key, {})[input_name] = value
+    return found
+
+
+def input_config_type(declared: In) -> ConfigType | None:
+    """Return what a value for an input looks like in run config; None when it cannot be given there."""
+    type_ = declared.dagster_type
+    if type_.is_nothing:
+        return None
+    if type_ is AnyType:
+        return ANY
+    direct: ConfigType | None = type_.config_type
+    if direct is None and declared.input_manager_key is None:
+        direct = _container_type(type_.typing_type)
+    if direct is None:
+        return None
+    forms = {"value": ConfigField(direct), "json": _FILE, "pickle": _FILE}
+    return UnionType((direct, SelectorType(forms)))
+
+
+def _container_type(annotation: Any) -> ConfigType | None:
+    """Return the config type of plain containers and options of plain values, such as ``list[int]``."""
+    if annotation is Any:
+        return None
+    found = annotation_type(annotation)
+    return found if isinstance(found, ArrayType | MapType | NoneableType) and _is_known(found) else None
+
+
+def _is_known(type_: ConfigType) -> bool:
+    match type_:
+        case NoneableType(inner=inner):
+            return type_.inner != ANY and _is_known(inner)
+        case ArrayType(inner=inner) | MapType(value=inner):
+            return inner == ANY or _is_known(inner)
+        case _:
+            return type_ != ANY
+
+
+def _section(shape: ShapeType) -> ConfigField:
+    """A field that may be left out when nothing in it is required."""
+    if all_optional(shape):
+        return ConfigField(shape, is_required=False, has_default=True, default={})
+    return ConfigField(shape)
+
+
+def _config_field(config_type: ConfigType | None) -> ConfigField:
+    if config_type is None:
+        return ConfigField(ANY, is_required=False)
+    if not required_config(config_type):
+        return ConfigField(config_type, is_required=False, has_default=True, default={})
+    return ConfigField(config_type, is_required=config_type != ANY and not _takes_none(config_type))
+
+
+def _takes_none(config_type: ConfigType) -> bool:
+    return isinstance(config_type, NoneableType)
+
+
+def _entry(config_type: ConfigType | None, is_needed: bool) -> ConfigField:
+    inner = _config_field(config_type)
+    shape = ShapeType("", {"config": inner})
+    if inner.is_required and not is_needed:
+        return ConfigField(shape, is_required=False)
+    return _section(shape)
+
+
+def _configured_by(definition: Any) -> ShapeType:
+    config_type = getattr(definition, "config_type", None)
+    return ShapeType("", {"config": _config_field(config_type)})
+
+
+def _loggers_shape(job: JobDefinition) -> ShapeType:
+    loggers = job.logger_defs or {"console": None}
+    return ShapeType(
+        "", {name: _entry(getattr(item, "config_type", None), is_needed=False) for name, item in loggers.items()}
+    )

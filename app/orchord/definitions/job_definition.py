@@ -1,0 +1,355 @@
+"""JobDefinition: a graph with all that it takes to run it: resources, executor, config, hooks, retry policy.
+
+``@job`` is in job.py, what run config it takes in job_config.py, its steps in plan/compile.py. Jobs never change;
+``with_x`` returns a copy.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from orchord.definitions.config.config_class import Config
+from orchord.definitions.config.mapping import ConfigMapping
+from orchord.definitions.config.run_config import RunConfig, as_run_config
+from orchord.definitions.config.types import ConfigType
+from orchord.definitions.engine import engine
+from orchord.definitions.hooks import HookDefinition
+from orchord.definitions.in_out import NO_VALUE
+from orchord.definitions.job_config import (
+    ResolvedRunConfig,
+    input_config_type,
+    job_config_type,
+    resolve_run_config,
+)
+from orchord.definitions.node import Node, checked_hooks
+from orchord.definitions.origin import at
+from orchord.definitions.resources.configurable import as_resource_definition
+from orchord.definitions.retry import RetryPolicy
+from orchord.definitions.tags import name_mistakes, normalized_tags
+from orchord.definitions.wiring import Wiring, WiredOp, needs_no_value, wire
+from orchord.errors import InvalidDefinitionError, NotFoundError, did_you_mean, numbered
+
+if TYPE_CHECKING:
+    from orchord.definitions.assets.layer import AssetLayer
+    from orchord.definitions.graph import GraphDefinition
+    from orchord.definitions.resources.definition import ResourceDefinition
+
+_KEPT_CONFIGS = 32
+
+
+class JobDefinition:
+    """A graph that can be run.
+
+    Args:
+        graph_def: the graph.
+        name: its name; the graph's when left out.
+        description: for people.
+        resource_defs: resources by key; those it lacks are bound by Definitions.
+        config: default run config (a dict or a RunConfig), or a ConfigMapping that makes it from a simpler one.
+        tags: for people; they go to the runs too, unless ``run_tags`` are given.
+        run_tags: tags of its runs.
+        metadata: for people.
+        logger_defs: loggers by name.
+        executor_def: how its steps are executed; None leaves it to Definitions and the instance.
+        hooks: hooks that run after every step.
+        op_retry_policy: the retry policy of ops that have none of their own.
+        input_values: values for the graph's own inputs.
+        owners: e-mail addresses and teams (``team:name``).
+        asset_layer: which inputs and outputs are assets.
+
+    Raises:
+        InvalidDefinitionError: the job cannot be right; every mistake is listed.
+    """
+
+    def __init__(
+        self,
+        graph_def: GraphDefinition,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        resource_defs: Mapping[str, Any] | None = None,
+        config: Any = None,
+        tags: Mapping[str, Any] | None = None,
+        run_tags: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        logger_defs: Mapping[str, Any] | None = None,
+        executor_def: Any = None,
+        hooks: Iterable[HookDefinition] | None = None,
+        op_retry_policy: RetryPolicy | None = None,
+        input_values: Mapping[str, Any] | None = None,
+        owners: Sequence[str] | None = None,
+        asset_layer: AssetLayer | None = None,
+    ) -> None:
+        self.graph = graph_def
+        self.name = name if name is not None else graph_def.name
+        self.description = description if description is not None else graph_def.description
+        self.resource_defs: dict[str, ResourceDefinition] = {
+            key: as_resource_definition(value) for key, value in (resource_defs or {}).items()
+        }
+        self.executor_def = executor_def
+        self.logger_defs: dict[str, Any] = dict(logger_defs or {})
+        self.tags = normalized_tags(tags, f"job '{self.name}'")
+        self.run_tags = normalized_tags(run_tags, f"runs of job '{self.name}'") if run_tags is not None else None
+        self.metadata: dict[str, Any] = dict(metadata or {})
+        self.hooks = checked_hooks(hooks or (), f"job '{self.name}'")
+        self.op_retry_policy = op_retry_policy
+        self.input_values: dict[str, Any] = dict(input_values or {})
+        self.owners: tuple[str, ...] = tuple(owners or ())
+        self.asset_layer = asset_layer
+        self.config_mapping: ConfigMapping | None = config if isinstance(config, ConfigMapping) else None
+        self.wiring: Wiring = wire(graph_def)
+        mistakes = self._mistakes(config)
+        if mistakes:
+            where = f" ({graph_def.origin})" if graph_def.origin else ""
+            raise InvalidDefinitionError(numbered(f"Job '{self.name}'{where} cannot be right", mistakes))
+        self._default_config: dict[str, Any] = (
+            {} if config is None or self.config_mapping else {k: v for k, v in as_run_config(config).items() if v}
+        )
+        self._forget()
+
+    def __repr__(self) -> str:
+        """Name the job."""
+        return f"<JobDefinition '{self.name}'>"
+
+    def _forget(self) -> None:
+        """Drop what was worked out; a copy with other resources has another config type."""
+        self._config_type: ConfigType | None = None
+        self._resolved: dict[bytes, ResolvedRunConfig] = {}
+
+    def _mistakes(self, config: Any) -> list[str]:
+        mistakes = name_mistakes("a job", self.name) + list(self.wiring.mistakes)
+        inputs = self.graph.input_names
+        for name in self.input_values:
+            if name not in inputs:
+                hint = did_you_mean(name, inputs) or " The job has no inputs."
+                mistakes.append(f"input_values gives '{name}', which is no input of the job.{hint}")
+        if config is not None and not isinstance(config, Mapping | RunConfig | ConfigMapping):
+            mistakes.append(f"config= is {config!r}: give a dict, a RunConfig or a ConfigMapping")
+        if self.op_retry_policy is not None and not isinstance(self.op_retry_policy, RetryPolicy):
+            mistakes.append(f"op_retry_policy is {self.op_retry_policy!r}: give a RetryPolicy")
+        for place, reached in self.wiring.open_places.items():
+            if place.path == "" and place.input_name in self.input_values:
+                continue
+            for step_key, input_name in reached:
+                wired = self.wiring.ops[step_key]
+                declared = wired.op.ins[input_name]
+                if needs_no_value(declared) or self.reads_asset(step_key, input_name):
+                    continue
+                if input_config_type(declared) is None:
+                    mistakes.append(at(wired.node.origin, _no_value(wired, input_name)))
+        return mistakes
+
+    @property
+    def effective_run_tags(self) -> dict[str, str]:
+        """The tags that its runs get."""
+        return dict(self.tags if self.run_tags is None else self.run_tags)
+
+    def config_type(self) -> ConfigType:
+        """Return what its run config must look like, as data."""
+        if self._config_type is None:
+            self._config_type = job_config_type(self)
+        return self._config_type
+
+    def default_run_config(self) -> dict[str, Any]:
+        """Return the run config that it was defined with, as plain data."""
+        return copy.deepcopy(self._default_config)
+
+    def resolve_run_config(self, run_config: Any = None) -> ResolvedRunConfig:
+        """Check run config and sort it by who needs it. The result is kept, and must not be changed.
+
+        Args:
+            run_config: a dict or a RunConfig; None is the job's default.
+
+        Raises:
+            InvalidConfigError: every mistake, with its path.
+        """
+        try:
+            kept_as = msgspec.json.encode(run_config, order="deterministic")
+        except (TypeError, ValueError):
+            return resolve_run_config(self, run_config)
+        found = self._resolved.get(kept_as)
+        if found is None:
+            found = resolve_run_config(self, run_config)
+            if len(self._resolved) >= _KEPT_CONFIGS:
+                self._resolved.clear()
+            self._resolved[kept_as] = found
+        return found
+
+    def wired_op(self, step_key: str) -> WiredOp:
+        """Return the op of a step, with where it stands in the job.
+
+        Raises:
+            NotFoundError: the job has no such step.
+        """
+        found = self.wiring.ops.get(step_key)
+        if found is None:
+            hint = did_you_mean(step_key, self.wiring.ops)
+            raise NotFoundError(f"Job '{self.name}' has no step '{step_key}'.{hint}")
+        return found
+
+    def node_at(self, step_key: str) -> Node:
+        """Return the node of a step.
+
+        Raises:
+            NotFoundError: the job has no such step.
+        """
+        return self.wired_op(step_key).node
+
+    def step_hooks(self, step_key: str) -> frozenset[HookDefinition]:
+        """Return the hooks of a step: the job's, the op's, its uses', and those of the assets that it makes."""
+        hooks = self.wired_op(step_key).hooks() | self.hooks
+        assets = self.asset_layer.definitions_by_step.get(step_key) if self.asset_layer is not None else None
+        return hooks if assets is None else hooks | assets.hooks
+
+    def reads_asset(self, step_key: str, input_name: str) -> bool:
+        """Whether an input that nothing feeds is read from an asset, or by a manager of its own."""
+        declared = self.wired_op(step_key).op.ins[input_name]
+        if declared.asset_key is not None or declared.input_manager_key is not None:
+            return True
+        return self.asset_layer is not None and (step_key, input_name) in self.asset_layer.inputs
+
+    def direct_input_value(self, step_key: str, input_name: str, default: Any = NO_VALUE) -> Any:
+        """Return the member of ``input_values`` that a step's input gets; ``default`` when there is none."""
+        feed = self.wired_op(step_key).feeds[input_name]
+        if feed.sources or feed.place.path:
+            return default
+        return self.input_values.get(feed.place.input_name, default)
+
+    def required_resource_keys(self, step_key: str) -> frozenset[str]:
+        """Return the resources that a step needs: its op's, its hooks', and the managers of what it reads and makes."""
+        wired = self.wired_op(step_key)
+        keys = set(wired.op.required_resource_keys)
+        keys |= {out.manager_key for out in wired.op.outs.values() if not out.is_nothing}
+        for name, feed in wired.feeds.items():
+            declared = wired.op.ins[name]
+            if declared.is_nothing:
+                continue
+            if declared.input_manager_key is not None:
+                keys.add(declared.input_manager_key)
+            elif feed.sources:
+                keys |= {
+                    self.wiring.ops[source.step_key].op.outs[source.output_name].manager_key for source in feed.sources
+                }
+            elif self.reads_asset(step_key, name):
+                keys.add(self._asset_manager_key(step_key, name))
+        for hook in self.step_hooks(step_key):
+            keys |= hook.required_resource_keys
+        return frozenset(keys)
+
+    def _asset_manager_key(self, step_key: str, input_name: str) -> str:
+        layer = self.asset_layer
+        key = layer.inputs.get((step_key, input_name)) if layer is not None else None
+        spec = layer.specs.get(key) if layer is not None and key is not None else None
+        return getattr(spec, "io_manager_key", None) or "io_manager"
+
+    def needed_resource_keys(self) -> frozenset[str]:
+        """Return the resources that its steps need, with those that these need."""
+        waiting = {key for step_key in self.wiring.ops for key in self.required_resource_keys(step_key)}
+        needed: set[str] = set()
+        while waiting:
+            key = waiting.pop()
+            needed.add(key)
+            if key in self.resource_defs:
+                waiting |= self.resource_defs[key].required_resource_keys - needed
+        return frozenset(needed)
+
+    def resource_mistakes(self) -> list[str]:
+        """Return one sentence for each resource that the job needs and does not have."""
+        mistakes = []
+        for key in sorted(self.needed_resource_keys() - set(self.resource_defs)):
+            steps = [step for step in self.wiring.ops if key in self.required_resource_keys(step)]
+            users = [other for other, item in self.resource_defs.items() if key in item.required_resource_keys]
+            who = f"step '{steps[0]}'" if steps else f"resource '{users[0]}'"
+            others = f" and {len(steps) - 1} more" if len(steps) > 1 else ""
+            hint = did_you_mean(key, self.resource_defs) or " It has no resources."
+            mistakes.append(f"job '{self.name}' has no resource '{key}', which {who}{others} needs.{hint}")
+        return mistakes
+
+    def with_resources(self, resource_defs: Mapping[str, Any]) -> Self:
+        """Return a copy that has these resources too; those it has already stay."""
+        added = {key: as_resource_definition(value) for key, value in resource_defs.items()}
+        return self._copied(resource_defs={**added, **self.resource_defs})
+
+    def with_executor(self, executor_def: Any) -> Self:
+        """Return a copy with another executor."""
+        return self._copied(executor_def=executor_def)
+
+    def with_hooks(self, hook_defs: Iterable[HookDefinition]) -> Self:
+        """Return a copy with further hooks on every step."""
+        return self._copied(hooks=self.hooks | checked_hooks(hook_defs, f"job '{self.name}'"))
+
+    def with_input_values(self, input_values: Mapping[str, Any]) -> Self:
+        """Return a copy with further values for the graph's own inputs.
+
+        Raises:
+            InvalidDefinitionError: a name is no input of the job.
+        """
+        made = self._copied(input_values={**self.input_values, **input_values})
+        mistakes = made._mistakes(None)
+        if mistakes:
+            raise InvalidDefinitionError(numbered(f"Job '{self.name}' cannot be right", mistakes))
+        return made
+
+    def _copied(self, **attributes: Any) -> Self:
+        made = copy.copy(self)
+        for name, value in attributes.items():
+            setattr(made, name, value)
+        made._forget()
+        return made
+
+    def execute_in_process(
+        self,
+        run_config: Any = None,
+        instance: Any = None,
+        raise_on_error: bool = True,
+        op_selection: Sequence[str] | None = None,
+        asset_selection: Sequence[Any] | None = None,
+        run_id: str | None = None,
+        input_values: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        resources: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run the job in this process, step by step, and return an ExecuteInProcessResult.
+
+        Args:
+            run_config: a dict or a RunConfig; None is the job's default.
+            instance: the instance that the run is recorded in; None keeps it in memory.
+            raise_on_error: raise the first step's error instead of returning a result that tells of it.
+            op_selection: the steps to run, such as ``["clean+", "*report"]``.
+            asset_selection: the assets to make, of an asset job.
+            run_id: the run's id; a new one when left out.
+            input_values: values for the graph's own inputs.
+            tags: tags of the run.
+            resources: resources that take the places of the job's.
+
+        Raises:
+            InvalidConfigError: the run config has mistakes, all listed.
+            InvalidSubsetError: a selection names what does not exist.
+        """
+        return engine().execute_job(
+            self,
+            run_config=run_config,
+            instance=instance,
+            resources=resources,
+            raise_on_error=raise_on_error,
+            op_selection=op_selection,
+            asset_selection=asset_selection,
+            run_id=run_id,
+            input_values=input_values,
+            tags=tags,
+        )
+
+
+def _no_value(wired: WiredOp, input_name: str) -> str:
+    declared = wired.op.ins[input_name]
+    python_type = declared.dagster_type.typing_type
+    if isinstance(python_type, type) and issubclass(python_type, Config):
+        fix = "config arrives in the parameter named 'config': rename it"
+    else:
+        fix = "connect it to an output, or give it a default value"
+    sentence = f"input '{input_name}' of step '{wired.key}' has no value, and run config cannot give one of type"
+    return f"{sentence} {declared.dagster_type.name}: {fix}"
