@@ -1,4 +1,7 @@
-"""``orchord definitions validate``: does the code load, and what is in it."""
+"""``orchord definitions validate``: does the code load, and what is in it.
+
+Loading itself, and wording what is wrong, is orchord.location.
+"""
 
 from __future__ import annotations
 

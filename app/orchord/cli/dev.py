@@ -1,4 +1,7 @@
-"""``orchord dev``: broker, database, API, workers and daemon in one command, and code loaded anew as it changes."""
+"""``orchord dev``: broker, database, API, workers and daemon in one command, and code loaded anew as it changes.
+
+Here are the options and the order of starting and ending; the pieces are in orchord.embedded.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Events as lines for people: time, level, step, type, message; a failure with the user's own traceback."""
+"""Events as lines for people: time, level, step, type, message; a failure with the user's own traceback.
+
+The same as data is in records.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How an error is told on the command line: its text on standard error, and the exit code that it means."""
+"""How an error is told on the command line: its text on standard error, and the exit code that it means.
+
+The errors themselves are in orchord.errors; what click finds wrong with options is told by click.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What commands are given: run config from files and text, and tags. Every mistake is a usage error, exit code 2."""
+"""What commands are given: run config from files and text, tags, and lists of names.
+
+Every mistake is a usage error, exit code 2. Which code a command means is in targets.py.
+"""
 
 from __future__ import annotations
 

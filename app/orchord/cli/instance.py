@@ -1,4 +1,7 @@
-"""``orchord instance``: what the instance is made of, and bringing its database up to date."""
+"""``orchord instance``: what the instance is made of, and bringing its database up to date.
+
+The instance file and its keys are read in orchord.instance; the tables are in orchord.storage.
+"""
 
 from __future__ import annotations
 

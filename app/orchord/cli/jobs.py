@@ -1,4 +1,7 @@
-"""``orchord job``: list and print jobs, launch them through the instance, or execute them in this process."""
+"""``orchord job``: list and print jobs, launch them through the instance, or execute them in this process.
+
+Finding a job is in snapshots.py, executing one here in executing.py, showing its progress in progress.py.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from orchord.cli.output import console, json_option, print_json, print_table
 from orchord.cli.progress import wait_for_end
 from orchord.cli.records import run_record, step_records
 from orchord.cli.runs import report_end
-from orchord.cli.snapshots import find_job, known_locations
+from orchord.cli.snapshots import find_job, known_locations, select_assets
 from orchord.cli.targets import Targets, one_location, target_options
 from orchord.definitions.config.json_schema import json_schema
 from orchord.instance.launch import LaunchRequest

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 import click
 
@@ -50,7 +49,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(version("orchord"), "--version", prog_name="orchord")
+@click.version_option(package_name="orchord", prog_name="orchord")
 def cli() -> None:
     """Orchord: data work described with Dagster's names, carried out by Celery.
 

@@ -1,4 +1,7 @@
-"""Opening the instance for one command, and closing it at the command's end."""
+"""Opening the instance for one command, and closing it at the command's end.
+
+What the instance is made of is said in orchord.yaml and put together in orchord.instance.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What commands print: JSON for programs, tables for people. Standard output is for the answer alone."""
+"""What commands print: JSON for programs, tables for people.
+
+Standard output is for the answer alone; sentences about it go to standard error.
+"""
 
 from __future__ import annotations
 

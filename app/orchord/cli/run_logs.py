@@ -1,4 +1,7 @@
-"""``orchord run logs``: the events of a run and what its steps printed, as they were or as they come."""
+"""``orchord run logs``: the events of a run and what its steps printed, as they were or as they come.
+
+How one event looks is in event_lines.py.
+"""
 
 from __future__ import annotations
 

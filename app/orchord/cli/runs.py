@@ -1,4 +1,7 @@
-"""``orchord run``: list, show, wait for, cancel and delete runs, and read what they said."""
+"""``orchord run``: list, show, wait for, cancel and delete runs.
+
+Reading what they said is in run_logs.py; launching them is in jobs.py.
+"""
 
 from __future__ import annotations
 

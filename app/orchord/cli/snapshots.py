@@ -1,4 +1,7 @@
-"""Finding jobs and assets for a command: in the code that is given, or in what the instance knows of its locations."""
+"""Finding jobs and assets for a command: in the code that is given, or in what the instance knows of its locations.
+
+Which code is given is read in targets.py.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from orchord.cli.opening import opened_instance
 from orchord.cli.targets import Targets
+from orchord.definitions.asset_key import AssetKey
+from orchord.definitions.assets.graph import AssetGraph
+from orchord.definitions.assets.selection import AssetSelection
 from orchord.errors import JobNotFoundError, LocationNotFoundError, did_you_mean
 from orchord.location import load_location
 from orchord.snapshot import JobSnapshot, LocationSnapshot
@@ -75,6 +81,25 @@ def find_job(
         )
     known = [key for item in snapshots for key in item.job_by_name]
     raise JobNotFoundError(f"No job '{name}'.{did_you_mean(name, known)}")
+
+
+def select_assets(snapshot: LocationSnapshot, selection: str | None, *, to_make: bool = True) -> tuple[str, ...] | None:
+    """Return the keys, as user strings, that a selection's text names in a location; None stays None.
+
+    Args:
+        snapshot: the location.
+        selection: the text, such as ``+key or group:x``.
+        to_make: whether only assets that can be made are wanted.
+
+    Raises:
+        InvalidSubsetError: the text cannot be read, or selects nothing that can be made.
+    """
+    if selection is None:
+        return None
+    graph = AssetGraph.from_snapshot(snapshot)
+    rule = AssetSelection.from_string(selection, include_sources=not to_make)
+    chosen = rule.resolve_to_make(graph) if to_make else rule.resolve(graph)
+    return tuple(item.key for item in snapshot.assets if AssetKey.from_user_string(item.key) in chosen)
 
 
 def _named(snapshots: list[LocationSnapshot], location: str | None) -> list[LocationSnapshot]:

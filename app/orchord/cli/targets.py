@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ def target_options(command: Command) -> Command:
         workspaces: tuple[Path, ...],
         working_directory: Path | None,
         attribute: str | None,
+        location_name: str | None,
         **others: Any,
     ) -> Any:
         directory = (working_directory or Path.cwd()).absolute()
@@ -45,12 +47,17 @@ def target_options(command: Command) -> Command:
             targets += read_workspace(workspace)
         if attribute is not None and not targets:
             raise click.UsageError("--attribute says where in a module to look; give the module with -m or -f.")
+        if location_name is not None:
+            if len(targets) != 1:
+                raise click.UsageError(f"--location-name is for one code location, found {len(targets)}.")
+            targets = [replace(targets[0], name=location_name)]
         return command(targets=tuple(targets), **others)
 
     existing = click.Path(exists=True, dir_okay=False, path_type=Path)
     folder = click.Path(exists=True, file_okay=False, path_type=Path)
     decorated: Any = with_targets
     for option in (
+        click.option("--location-name", metavar="NAME", help="What the code location is called."),
         click.option(
             "-a", "--attribute", metavar="NAME", help="The variable that holds the definitions, if there are several."
         ),
@@ -135,4 +142,4 @@ def target_arguments(target: LocationTarget) -> list[str]:
         arguments += ["-a", target.attribute]
     if target.working_directory is not None:
         arguments += ["-d", str(target.working_directory)]
-    return arguments
+    return [*arguments, "--location-name", target.location_name]

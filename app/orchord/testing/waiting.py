@@ -1,4 +1,7 @@
-"""Waiting for a condition with a deadline, so that no test sleeps for a fixed time."""
+"""Waiting for a condition with a deadline, so that no test sleeps for a fixed time.
+
+For Orchord's own tests and for those of its users.
+"""
 
 from __future__ import annotations
 

@@ -42,11 +42,14 @@ def test_those_that_do_not_end_when_asked_are_killed(processes: list[subprocess.
 def test_the_end_of_orders_ends_what_was_not_let_go_and_removes_folders(
     processes: list[subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    kept, released = processes
+    released, kept = processes
     folder = tmp_path / "state"
     folder.mkdir()
     holder = subprocess.Popen([sys.executable, "-I", "-S", leash.__file__], stdin=subprocess.PIPE, text=True)
-    holder.communicate(f"+ {kept.pid}\n+ {released.pid}\n- {released.pid}\nrm {folder}\n", timeout=20)
+    assert holder.stdin is not None
+    holder.stdin.write(f"+ {kept.pid}\n+ {released.pid}\n- {released.pid}\nrm {folder}\n")
+    holder.stdin.close()
     eventually(lambda: kept.poll() is not None)
+    holder.wait(timeout=20)
     assert released.poll() is None
     assert not folder.exists()
