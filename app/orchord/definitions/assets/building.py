@@ -119,7 +119,7 @@ def assets_from_function(
 def output_type(function: Callable[..., Any], declared: Any) -> Any:
     """Return the type of an asset's only output: what was declared, else what the return annotation says.
 
-    ``-> None`` makes it Nothing: no IO manager is called. ``-> MaterializeResult[T]`` says T of the value, if there is one.
+    ``-> None`` makes it Nothing: no IO manager is called. ``-> MaterializeResult[T]`` says T of its value, if any.
     """
     if not isinstance(declared, Unset):
         return declared

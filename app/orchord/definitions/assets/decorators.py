@@ -128,7 +128,7 @@ def asset(
 
     def define(function: Callable[..., Any]) -> AssetsDefinition:
         mistakes: list[str] = []
-        asset_key = _key_of(function, name, key_prefix, key, mistakes)
+        asset_key = key_of(function, name, key_prefix, key, mistakes)
         mistakes += spec_mistakes("it", tags=tags, kinds=kinds, owners=owners, group_name=group_name)
         io_key, resources = _io_manager(asset_key, io_manager_key, io_manager_def, resource_defs, mistakes)
         labels_are_valid = not mistakes
@@ -339,7 +339,7 @@ def _outputs_of_outs(
     return outputs
 
 
-def _key_of(
+def key_of(
     function: Callable[..., Any],
     name: str | None,
     key_prefix: CoercibleToAssetKeyPrefix | None,

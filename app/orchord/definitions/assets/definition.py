@@ -21,7 +21,7 @@ from orchord.definitions.engine import engine
 from orchord.definitions.hooks import HookDefinition
 from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
 from orchord.definitions.op import OpDefinition
-from orchord.definitions.resources.definition import as_resource_definition
+from orchord.definitions.resources.configurable import as_resource_definition
 from orchord.errors import AssetNotFoundError, InvalidDefinitionError, InvalidInvocationError, did_you_mean, numbered
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class AssetsDefinition:
         """
         groups = group_names_by_key or {}
         taken = [
-            f"{spec.key.to_user_string()} is in the group '{spec.group_name}' already, and is put into '{groups[spec.key]}'"
+            f"{spec.key.to_user_string()} is in the group '{spec.group_name}', and would go to '{groups[spec.key]}'"
             for spec in self.specs
             if spec.key in groups and spec.group not in (DEFAULT_GROUP_NAME, groups[spec.key])
         ]

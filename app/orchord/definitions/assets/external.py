@@ -11,7 +11,7 @@ from typing import Any
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey
 from orchord.definitions.assets.spec import AssetSpec
 from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
-from orchord.definitions.resources.definition import as_resource_definition
+from orchord.definitions.resources.configurable import as_resource_definition
 from orchord.errors import InvalidDefinitionError
 
 IO_MANAGER_METADATA = "dagster/io_manager_key"

@@ -24,12 +24,14 @@ class AssetLayer:
         inputs: the asset that an input reads, by (step key, input name), whether this job makes it or not.
         specs: what is known of each asset that the job makes or reads.
         definitions_by_step: the assets definition that a step carries out. Steps inside a graph asset have it too.
+        io_manager_keys: the resource that stores and loads each asset that the job makes or reads.
     """
 
     outputs: dict[tuple[str, str], AssetKey] = field(default_factory=dict)
     inputs: dict[tuple[str, str], AssetKey] = field(default_factory=dict)
     specs: dict[AssetKey, AssetSpec] = field(default_factory=dict)
     definitions_by_step: dict[str, AssetsDefinition] = field(default_factory=dict)
+    io_manager_keys: dict[AssetKey, str] = field(default_factory=dict)
 
     @property
     def made_keys(self) -> frozenset[AssetKey]:
