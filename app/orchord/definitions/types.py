@@ -169,7 +169,14 @@ Int = DagsterType(
     int,
     config_type=ScalarType("Int"),
 )
-Float = DagsterType(lambda value: isinstance(value, float), "Float", None, float, config_type=ScalarType("Float"))
+# As in type hints, an integer does where a float is asked for.
+Float = DagsterType(
+    lambda value: isinstance(value, (float, int)) and not isinstance(value, bool),
+    "Float",
+    None,
+    float,
+    config_type=ScalarType("Float"),
+)
 Bool = DagsterType(lambda value: isinstance(value, bool), "Bool", None, bool, config_type=ScalarType("Bool"))
 
 _BUILT_IN: dict[TypingAny, DagsterType] = {
@@ -180,12 +187,16 @@ _BUILT_IN: dict[TypingAny, DagsterType] = {
     TypingAny: Any,
     object: Any,
     None: Any,
+    type(None): Nothing,
 }
 _resolved: dict[TypingAny, DagsterType] = {}
 
 
 def resolve_type(annotation: TypingAny) -> DagsterType:
-    """Return the type of an annotation, a Python class or a DagsterType. What cannot be checked is ``Any``."""
+    """Return the type of an annotation, a Python class or a DagsterType.
+
+    What cannot be checked is ``Any``. ``type(None)``, which is what ``-> None`` says, is ``Nothing``.
+    """
     if isinstance(annotation, DagsterType):
         return annotation
     try:
@@ -216,8 +227,6 @@ def usable_as_dagster_type(
 
 
 def _made(annotation: TypingAny) -> DagsterType:
-    if annotation is type(None):
-        return DagsterType(lambda value: value is None, "None", typing_type=type(None))
     checker = _checker(annotation)
     if checker is None:
         return Any
@@ -255,8 +264,6 @@ def _checker(annotation: TypingAny) -> Checker | None:
 
 
 def _class_checker(python_type: type) -> Checker | None:
-    if python_type is float:
-        return lambda value: isinstance(value, float)
     if getattr(python_type, "_is_protocol", False) and not getattr(python_type, "_is_runtime_protocol", False):
         return None
     if typing.is_typeddict(python_type):

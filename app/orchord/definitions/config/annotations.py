@@ -184,7 +184,7 @@ class _Reader:
         fields: dict[str, ConfigField] = {}
         for tag, (_, model) in discriminated_options(models, discriminator).items():
             shape = self.nested(model, lambda model=model: self.model(model, frozenset({discriminator})))  # type: ignore[misc]
-            fields[tag] = ConfigField(shape, description=_document(model))
+            fields[tag] = ConfigField(shape, description=own_document(model))
         alias = next((model.model_fields[discriminator].alias for model in models), None)
         return SelectorType(fields, discriminator=alias or discriminator)
 
@@ -201,7 +201,7 @@ class _Reader:
             input_name(name, field): self.field(field) for name, field in model.model_fields.items() if name not in skip
         }
         permissive = model.model_config.get("extra") == "allow"
-        return ShapeType(model.__name__, fields, permissive=permissive, description=_document(model))
+        return ShapeType(model.__name__, fields, permissive=permissive, description=own_document(model))
 
     def field(self, field: FieldInfo) -> ConfigField:
         metadata = (*field.metadata, field) if field.discriminator is not None else tuple(field.metadata)
@@ -328,8 +328,8 @@ def _is_secret(annotation: Any) -> bool:
     )
 
 
-def _document(model: type) -> str | None:
-    """A class's own docstring; those of pydantic's classes say nothing of config."""
+def own_document(model: type) -> str | None:
+    """Return a class's own docstring, not one that it inherits."""
     return model.__doc__.strip() or None if model.__doc__ else None
 
 

@@ -1,0 +1,35 @@
+"""Resources: what ops share and how it is set up. The public names of the package, nothing else."""
+
+from orchord.definitions.resources.configurable import (
+    ConfigurableResource,
+    ConfigurableResourceFactory,
+    PartialResource,
+    as_resource_definition,
+)
+from orchord.definitions.resources.context import InitResourceContext, build_init_resource_context
+from orchord.definitions.resources.definition import ResourceDefinition, resource
+from orchord.definitions.resources.io_manager_classes import ConfigurableIOManager, ConfigurableIOManagerFactory
+from orchord.definitions.resources.opening import build_resources, needed_resource_keys, open_resources
+from orchord.definitions.resources.param import ResourceDependency, ResourceParam, is_resource_annotation
+from orchord.definitions.resources.values import Resources, UnknownResourceError
+
+__all__ = [
+    "ConfigurableIOManager",
+    "ConfigurableIOManagerFactory",
+    "ConfigurableResource",
+    "ConfigurableResourceFactory",
+    "InitResourceContext",
+    "PartialResource",
+    "ResourceDefinition",
+    "ResourceDependency",
+    "ResourceParam",
+    "Resources",
+    "UnknownResourceError",
+    "as_resource_definition",
+    "build_init_resource_context",
+    "build_resources",
+    "is_resource_annotation",
+    "needed_resource_keys",
+    "open_resources",
+    "resource",
+]
