@@ -118,7 +118,7 @@ class NodeOutputs(tuple[OutputHandle, ...]):
 class Composed:
     """What a graph function's trace yields."""
 
-    nodes: dict[str, Node] = field(default_factory=dict)
+    nodes: dict[str, Node[Any]] = field(default_factory=dict)
     dependencies: DependencyStructure = field(default_factory=dict)
     input_mappings: list[InputMapping] = field(default_factory=list)
     output_mappings: list[OutputMapping] = field(default_factory=list)
@@ -170,7 +170,7 @@ class Composition:
             name = f"{base}_{number}"
         return name
 
-    def _bind(self, node: Node, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def _bind(self, node: Node[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         known = node.definition.input_names
         bound = dict(zip(known, args, strict=False))
         if len(args) > len(known):
@@ -186,7 +186,7 @@ class Composition:
                 bound[name] = value
         return bound
 
-    def _edge(self, node: Node, input_name: str, value: Any) -> Dependency | None:
+    def _edge(self, node: Node[Any], input_name: str, value: Any) -> Dependency | None:
         """Return the edge for a value passed to an input, or None when it is a graph input, or a mistake."""
         where = f"input '{input_name}' of {node.describe()}"
         if isinstance(value, InputHandle) and self._is_ours(value, where):

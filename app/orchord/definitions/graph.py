@@ -98,7 +98,7 @@ class GraphDefinition(Configurable, NodeDefinition):
             raise InvalidDefinitionError(numbered(headline, mistakes))
         self.name = name
         self.description = description
-        self.nodes: dict[str, Node] = composed.nodes
+        self.nodes: dict[str, Node[Any]] = composed.nodes
         self.dependencies: DependencyStructure = composed.dependencies
         self.input_mappings: tuple[InputMapping, ...] = tuple(composed.input_mappings)
         self.output_mappings: tuple[OutputMapping, ...] = tuple(composed.output_mappings)
@@ -251,7 +251,9 @@ class GraphDefinition(Configurable, NodeDefinition):
             InvalidDefinitionError: no name is given, or the graph takes no config of its own.
         """
         if name is None:
-            raise InvalidDefinitionError(f"Graph '{self.name}' is configured without a name. Give configured(..., name=...).")
+            raise InvalidDefinitionError(
+                f"Graph '{self.name}' is configured without a name. Give configured(..., name=...)."
+            )
         if self.config is None:
             raise InvalidDefinitionError(
                 f"Graph '{self.name}' takes no config of its own, so it cannot be configured. "
@@ -390,7 +392,7 @@ def _input_names(function: Callable[..., Any], origin: str, mistakes: list[str])
     names = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-            mistakes.append(at(origin, f"its parameter '*{parameter.name}' takes any number of inputs: name each of them"))
+            mistakes.append(at(origin, f"its parameter '*{parameter.name}' takes any number of inputs: name each"))
         elif parameter.default is not inspect.Parameter.empty:
             fix = "give the op's input the default instead, or the job input_values="
             mistakes.append(at(origin, f"its input '{parameter.name}' has a default, which no node would see: {fix}"))

@@ -32,7 +32,7 @@ def nodes_from_definitions(
     dependencies: Mapping[str | NodeInvocation, Mapping[str, Dependency]],
     origin: str,
     mistakes: list[str],
-) -> tuple[dict[str, Node], DependencyStructure]:
+) -> tuple[dict[str, Node[Any]], DependencyStructure]:
     """Turn the explicit form of a graph into nodes and edges by node name."""
     definitions: dict[str, NodeDefinition] = {}
     for definition in node_defs:
@@ -40,7 +40,7 @@ def nodes_from_definitions(
             mistakes.append(at(origin, f"node_defs holds {definition!r}: give ops and graphs"))
         elif definitions.setdefault(definition.name, definition) is not definition:
             mistakes.append(at(origin, f"node_defs holds two different definitions named '{definition.name}'"))
-    nodes: dict[str, Node] = {}
+    nodes: dict[str, Node[Any]] = {}
     structure: DependencyStructure = {}
     for key, edges in dependencies.items():
         invocation = key if isinstance(key, NodeInvocation) else NodeInvocation(key)
@@ -70,7 +70,7 @@ def nodes_from_definitions(
 
 
 def graph_mistakes(
-    nodes: Mapping[str, Node],
+    nodes: Mapping[str, Node[Any]],
     dependencies: DependencyStructure,
     input_mappings: Iterable[InputMapping],
     output_mappings: Iterable[OutputMapping],
@@ -128,7 +128,7 @@ def find_cycle(names: Iterable[str], upstream: Callable[[str], Iterable[str]]) -
     return None
 
 
-def _upstream_names(edges: Mapping[str, Dependency], nodes: Mapping[str, Node]) -> list[str]:
+def _upstream_names(edges: Mapping[str, Dependency], nodes: Mapping[str, Node[Any]]) -> list[str]:
     names = [source.node for edge in edges.values() for source in _sources(edge)]
     return [name for name in names if name in nodes]
 
@@ -137,8 +137,8 @@ def _sources(edge: Dependency) -> list[DependencyDefinition]:
     return list(edge.members()) if isinstance(edge, MultiDependencyDefinition) else [edge]
 
 
-def _names_that_differ(nodes: Mapping[str, Node]) -> list[str]:
-    first: dict[str, Node] = {}
+def _names_that_differ(nodes: Mapping[str, Node[Any]]) -> list[str]:
+    first: dict[str, Node[Any]] = {}
     mistakes = []
     for node in nodes.values():
         earlier = first.setdefault(node.definition.name, node)
@@ -152,7 +152,7 @@ def _names_that_differ(nodes: Mapping[str, Node]) -> list[str]:
     return mistakes
 
 
-def _edge_mistakes(nodes: Mapping[str, Node], node: Node, input_name: str, edge: Any) -> list[str]:
+def _edge_mistakes(nodes: Mapping[str, Node[Any]], node: Node[Any], input_name: str, edge: Any) -> list[str]:
     origin = getattr(edge, "origin", "") or node.origin
     if not isinstance(edge, DependencyDefinition | MultiDependencyDefinition):
         fix = "give a DependencyDefinition or a MultiDependencyDefinition"
@@ -177,12 +177,12 @@ def _edge_mistakes(nodes: Mapping[str, Node], node: Node, input_name: str, edge:
     return mistakes
 
 
-def _no_input(node: Node, input_name: str) -> str:
+def _no_input(node: Node[Any], input_name: str) -> str:
     hint = did_you_mean(input_name, node.definition.input_names) or " It takes none."
     return f"{node.describe()} has no input '{input_name}'.{hint}"
 
 
-def _source_mistake(nodes: Mapping[str, Node], source: DependencyDefinition) -> str | None:
+def _source_mistake(nodes: Mapping[str, Node[Any]], source: DependencyDefinition) -> str | None:
     node = nodes.get(source.node)
     if node is None:
         return f"'{source.node}', which is no node of the graph.{did_you_mean(source.node, nodes)}"

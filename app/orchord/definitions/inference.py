@@ -6,6 +6,7 @@ Annotations that cannot be resolved count as absent.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import typing
@@ -126,9 +127,7 @@ def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
     Names are looked up in the function's module, and, for functions that stand in other functions, in the frames that
     are defining it.
     """
-    plain = inspect.unwrap(function)
-    if not hasattr(plain, "__annotations__") and hasattr(type(plain), "__call__"):
-        plain = type(plain).__call__
+    plain = _plain_function(function)
     try:
         return typing.get_type_hints(plain, include_extras=True)
     except _UNRESOLVABLE:
@@ -181,7 +180,13 @@ def _default(parameter: inspect.Parameter) -> Any:
 
 
 def _is_generator(function: Callable[..., Any]) -> bool:
-    plain = inspect.unwrap(function)
-    if not inspect.isroutine(plain):
-        plain = getattr(type(plain), "__call__", plain)
+    plain = _plain_function(function)
     return inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain)
+
+
+def _plain_function(function: Callable[..., Any]) -> Any:
+    """Take wrappers off; of an object that can be called, return the method that is called."""
+    plain: Any = inspect.unwrap(function)
+    if isinstance(plain, functools.partial):
+        return _plain_function(plain.func)
+    return plain if inspect.isroutine(plain) else type(plain).__call__

@@ -28,6 +28,7 @@ from orchord.definitions.config.types import (
     all_optional,
 )
 from orchord.definitions.in_out import In
+from orchord.definitions.job_resources import job_resource_keys, reads_asset
 from orchord.definitions.op import OpDefinition
 from orchord.definitions.types import Any as AnyType
 from orchord.definitions.wiring import Place, needs_no_value
@@ -71,7 +72,7 @@ def job_config_type(job: JobDefinition) -> ConfigType:
 
 def full_config_type(job: JobDefinition) -> ShapeType:
     """Return what the run config of a job must look like beneath its config mapping, if it has one."""
-    needed = job.needed_resource_keys()
+    needed = job_resource_keys(job)
     fields = {
         "ops": _section(_graph_shape(job, job.graph, "")),
         "resources": _section(
@@ -137,7 +138,7 @@ class _Resolver:
                 if "config" in entry:
                     self.ops[path] = entry["config"]
                 continue
-            inner: GraphDefinition = node.definition  # type: ignore[assignment]
+            inner: GraphDefinition = node.definition
             if inner.config is None:
                 self.graph(inner, entry.get("ops", {}), f"{path}.")
             else:
@@ -161,13 +162,13 @@ def _graph_shape(job: JobDefinition, graph: GraphDefinition, prefix: str) -> Sha
     return ShapeType("", fields)
 
 
-def _node_shape(job: JobDefinition, node: Node, path: str) -> ShapeType:
+def _node_shape(job: JobDefinition, node: Node[Any], path: str) -> ShapeType:
     definition = node.definition
     fields: dict[str, ConfigField] = {}
     if isinstance(definition, OpDefinition):
         fields["config"] = _config_field(definition.config_type)
     else:
-        graph: GraphDefinition = definition  # type: ignore[assignment]
+        graph: GraphDefinition = definition
         if graph.config is not None:
             fields["config"] = _config_field(graph.config.config_type)
         else:
@@ -182,7 +183,7 @@ def _inputs_shape(job: JobDefinition, path: str, names: tuple[str, ...]) -> Shap
     fields: dict[str, ConfigField] = {}
     for name in names:
         place = Place(path, name)
-        reached = [target for target in job.wiring.open_places.get(place, ()) if not job.reads_asset(*target)]
+        reached = [target for target in job.wiring.open_places.get(place, ()) if not reads_asset(job, *target)]
         for step_key, input_name in reached:
             declared = job.wiring.ops[step_key].op.ins[input_name]
             type_ = input_config_type(declared)

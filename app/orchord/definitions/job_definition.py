@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from orchord.definitions.config.config_class import Config
+from orchord.definitions.config.configurable import merged
 from orchord.definitions.config.mapping import ConfigMapping
 from orchord.definitions.config.run_config import RunConfig, as_run_config
 from orchord.definitions.config.types import ConfigType
@@ -25,20 +26,27 @@ from orchord.definitions.job_config import (
     job_config_type,
     resolve_run_config,
 )
+from orchord.definitions.job_resources import reads_asset, step_resource_keys
 from orchord.definitions.node import Node, checked_hooks
 from orchord.definitions.origin import at
 from orchord.definitions.resources.configurable import as_resource_definition
 from orchord.definitions.retry import RetryPolicy
 from orchord.definitions.tags import name_mistakes, normalized_tags
-from orchord.definitions.wiring import Wiring, WiredOp, needs_no_value, wire
+from orchord.definitions.wiring import WiredOp, Wiring, needs_no_value, wire
 from orchord.errors import InvalidDefinitionError, NotFoundError, did_you_mean, numbered
 
 if TYPE_CHECKING:
     from orchord.definitions.assets.layer import AssetLayer
     from orchord.definitions.graph import GraphDefinition
+    from orchord.definitions.op import OpDefinition
     from orchord.definitions.resources.definition import ResourceDefinition
 
 _KEPT_CONFIGS = 32
+_NO_PART_OF_THE_PLAN = frozenset({"resource_defs", "executor_def"})
+
+
+class PlanToken:
+    """Stands for all of a job that its plan is made of; copies that differ in nothing of it share one."""
 
 
 class JobDefinition:
@@ -115,8 +123,10 @@ class JobDefinition:
         """Name the job."""
         return f"<JobDefinition '{self.name}'>"
 
-    def _forget(self) -> None:
-        """Drop what was worked out; a copy with other resources has another config type."""
+    def _forget(self, *, plan: bool = True) -> None:
+        """Drop what was worked out: a copy with other resources has another config type, but the same plan."""
+        if plan:
+            self.plan_token = PlanToken()
         self._config_type: ConfigType | None = None
         self._resolved: dict[bytes, ResolvedRunConfig] = {}
 
@@ -137,15 +147,15 @@ class JobDefinition:
             for step_key, input_name in reached:
                 wired = self.wiring.ops[step_key]
                 declared = wired.op.ins[input_name]
-                if needs_no_value(declared) or self.reads_asset(step_key, input_name):
+                if needs_no_value(declared) or reads_asset(self, step_key, input_name):
                     continue
                 if input_config_type(declared) is None:
                     mistakes.append(at(wired.node.origin, _no_value(wired, input_name)))
         return mistakes
 
     @property
-    def effective_run_tags(self) -> dict[str, str]:
-        """The tags that its runs get."""
+    def tags_of_runs(self) -> dict[str, str]:
+        """The tags that its runs get: ``run_tags``, or ``tags`` when there are none."""
         return dict(self.tags if self.run_tags is None else self.run_tags)
 
     def config_type(self) -> ConfigType:
@@ -157,6 +167,10 @@ class JobDefinition:
     def default_run_config(self) -> dict[str, Any]:
         """Return the run config that it was defined with, as plain data."""
         return copy.deepcopy(self._default_config)
+
+    def merged_run_config(self, run_config: Any = None) -> dict[str, Any]:
+        """Return run config (a dict, a RunConfig or None) laid over the job's default, as plain data."""
+        return merged(self._default_config, as_run_config(run_config))
 
     def resolve_run_config(self, run_config: Any = None) -> ResolvedRunConfig:
         """Check run config and sort it by who needs it. The result is kept, and must not be changed.
@@ -179,7 +193,7 @@ class JobDefinition:
             self._resolved[kept_as] = found
         return found
 
-    def wired_op(self, step_key: str) -> WiredOp:
+    def _wired(self, step_key: str) -> WiredOp:
         """Return the op of a step, with where it stands in the job.
 
         Raises:
@@ -191,88 +205,35 @@ class JobDefinition:
             raise NotFoundError(f"Job '{self.name}' has no step '{step_key}'.{hint}")
         return found
 
-    def node_at(self, step_key: str) -> Node:
+    def node_at(self, step_key: str) -> Node[OpDefinition]:
         """Return the node of a step.
 
         Raises:
             NotFoundError: the job has no such step.
         """
-        return self.wired_op(step_key).node
+        return self._wired(step_key).node
 
     def step_hooks(self, step_key: str) -> frozenset[HookDefinition]:
         """Return the hooks of a step: the job's, the op's, its uses', and those of the assets that it makes."""
-        hooks = self.wired_op(step_key).hooks() | self.hooks
+        hooks = self._wired(step_key).hooks() | self.hooks
         assets = self.asset_layer.definitions_by_step.get(step_key) if self.asset_layer is not None else None
         return hooks if assets is None else hooks | assets.hooks
 
-    def reads_asset(self, step_key: str, input_name: str) -> bool:
-        """Whether an input that nothing feeds is read from an asset, or by a manager of its own."""
-        declared = self.wired_op(step_key).op.ins[input_name]
-        if declared.asset_key is not None or declared.input_manager_key is not None:
-            return True
-        return self.asset_layer is not None and (step_key, input_name) in self.asset_layer.inputs
-
     def direct_input_value(self, step_key: str, input_name: str, default: Any = NO_VALUE) -> Any:
         """Return the member of ``input_values`` that a step's input gets; ``default`` when there is none."""
-        feed = self.wired_op(step_key).feeds[input_name]
+        feed = self._wired(step_key).feeds[input_name]
         if feed.sources or feed.place.path:
             return default
         return self.input_values.get(feed.place.input_name, default)
 
     def required_resource_keys(self, step_key: str) -> frozenset[str]:
         """Return the resources that a step needs: its op's, its hooks', and the managers of what it reads and makes."""
-        wired = self.wired_op(step_key)
-        keys = set(wired.op.required_resource_keys)
-        keys |= {out.manager_key for out in wired.op.outs.values() if not out.is_nothing}
-        for name, feed in wired.feeds.items():
-            declared = wired.op.ins[name]
-            if declared.is_nothing:
-                continue
-            if declared.input_manager_key is not None:
-                keys.add(declared.input_manager_key)
-            elif feed.sources:
-                keys |= {
-                    self.wiring.ops[source.step_key].op.outs[source.output_name].manager_key for source in feed.sources
-                }
-            elif self.reads_asset(step_key, name):
-                keys.add(self._asset_manager_key(step_key, name))
-        for hook in self.step_hooks(step_key):
-            keys |= hook.required_resource_keys
-        return frozenset(keys)
-
-    def _asset_manager_key(self, step_key: str, input_name: str) -> str:
-        layer = self.asset_layer
-        key = layer.inputs.get((step_key, input_name)) if layer is not None else None
-        spec = layer.specs.get(key) if layer is not None and key is not None else None
-        return getattr(spec, "io_manager_key", None) or "io_manager"
-
-    def needed_resource_keys(self) -> frozenset[str]:
-        """Return the resources that its steps need, with those that these need."""
-        waiting = {key for step_key in self.wiring.ops for key in self.required_resource_keys(step_key)}
-        needed: set[str] = set()
-        while waiting:
-            key = waiting.pop()
-            needed.add(key)
-            if key in self.resource_defs:
-                waiting |= self.resource_defs[key].required_resource_keys - needed
-        return frozenset(needed)
-
-    def resource_mistakes(self) -> list[str]:
-        """Return one sentence for each resource that the job needs and does not have."""
-        mistakes = []
-        for key in sorted(self.needed_resource_keys() - set(self.resource_defs)):
-            steps = [step for step in self.wiring.ops if key in self.required_resource_keys(step)]
-            users = [other for other, item in self.resource_defs.items() if key in item.required_resource_keys]
-            who = f"step '{steps[0]}'" if steps else f"resource '{users[0]}'"
-            others = f" and {len(steps) - 1} more" if len(steps) > 1 else ""
-            hint = did_you_mean(key, self.resource_defs) or " It has no resources."
-            mistakes.append(f"job '{self.name}' has no resource '{key}', which {who}{others} needs.{hint}")
-        return mistakes
+        return step_resource_keys(self, self._wired(step_key).key)
 
     def with_resources(self, resource_defs: Mapping[str, Any]) -> Self:
-        """Return a copy that has these resources too; those it has already stay."""
+        """Return a copy with these resources, which take the places of those it has under the same keys."""
         added = {key: as_resource_definition(value) for key, value in resource_defs.items()}
-        return self._copied(resource_defs={**added, **self.resource_defs})
+        return self._copied(resource_defs={**self.resource_defs, **added})
 
     def with_executor(self, executor_def: Any) -> Self:
         """Return a copy with another executor."""
@@ -298,7 +259,7 @@ class JobDefinition:
         made = copy.copy(self)
         for name, value in attributes.items():
             setattr(made, name, value)
-        made._forget()
+        made._forget(plan=not _NO_PART_OF_THE_PLAN.issuperset(attributes))
         return made
 
     def execute_in_process(

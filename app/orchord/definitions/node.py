@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from orchord.definitions.composition import current_composition
 from orchord.definitions.hooks import HookDefinition
@@ -76,12 +76,15 @@ class NodeDefinition(ABC):
         return PendingNode(self).with_retry_policy(retry_policy)
 
 
+DefinitionT = TypeVar("DefinitionT", bound=NodeDefinition)
+
+
 @dataclass(frozen=True, eq=False)
-class Node:
+class Node(Generic[DefinitionT]):
     """One use of an op or a graph inside a graph. ``origin`` is the user's file and line."""
 
     name: str
-    definition: NodeDefinition
+    definition: DefinitionT
     tags: Mapping[str, str] = field(default_factory=dict)
     hook_defs: frozenset[HookDefinition] = frozenset()
     retry_policy: RetryPolicy | None = None
@@ -120,7 +123,7 @@ class PendingNode:
         """Return the same use with another retry policy."""
         return replace(self, retry_policy=retry_policy)
 
-    def node(self, name: str, origin: str) -> Node:
+    def node(self, name: str, origin: str) -> Node[Any]:
         """Return the node that this use is, once its name is known."""
         return Node(name, self.definition, self.tags, self.hook_defs, self.retry_policy, origin)
 
@@ -134,7 +137,7 @@ class PendingNode:
         if composition is None:
             raise InvalidInvocationError(
                 f"'{self.definition.name}' with an alias, tags, hooks or a retry policy is called outside a graph. "
-                f"Call it in a function under @graph or @job; to run the function itself, call '{self.definition.name}'."
+                f"Call it in a function under @graph or @job; to run it by itself, call '{self.definition.name}'."
             )
         return composition.invoke(self, args, kwargs)
 

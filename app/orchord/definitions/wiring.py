@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchord.definitions.dependency import Dependency, DependencyDefinition, GraphInputRef, MultiDependencyDefinition
 from orchord.definitions.hooks import HookDefinition
@@ -50,9 +50,9 @@ class WiredOp:
     """One op of a job. ``parents`` are the graph nodes it stands in, outermost first."""
 
     key: str
-    node: Node
+    node: Node[OpDefinition]
     op: OpDefinition
-    parents: tuple[Node, ...]
+    parents: tuple[Node[Any], ...]
     feeds: Mapping[str, Feed]
 
     def hooks(self) -> frozenset[HookDefinition]:
@@ -90,7 +90,7 @@ class _Wirer:
         self.mistakes: list[str] = []
 
     def add(
-        self, graph: GraphDefinition, prefix: str, parents: tuple[Node, ...], outer: Mapping[str, Feed]
+        self, graph: GraphDefinition, prefix: str, parents: tuple[Node[Any], ...], outer: Mapping[str, Feed]
     ) -> None:
         mapped = {(m.mapped_node_name, m.mapped_node_input_name): m.graph_input_name for m in graph.input_mappings}
         for node in graph.nodes.values():
@@ -108,7 +108,7 @@ class _Wirer:
             if isinstance(node.definition, OpDefinition):
                 self.ops[path] = WiredOp(path, node, node.definition, parents, feeds)
             else:
-                inner: GraphDefinition = node.definition  # type: ignore[assignment]
+                inner: GraphDefinition = node.definition
                 self.add(inner, f"{path}.", (*parents, node), feeds)
 
     def _fed(
@@ -118,7 +118,7 @@ class _Wirer:
         edge: Dependency,
         place: Place,
         outer: Mapping[str, Feed],
-        node: Node,
+        node: Node[Any],
     ) -> Feed:
         if isinstance(edge, DependencyDefinition):
             return Feed((_source(graph, prefix, edge.node, edge.output),), False, place)
@@ -141,7 +141,7 @@ def _source(graph: GraphDefinition, prefix: str, node_name: str, output_name: st
     """Follow an output of a node down to the op that gives it."""
     definition = graph.nodes[node_name].definition
     while not isinstance(definition, OpDefinition):
-        inner: GraphDefinition = definition  # type: ignore[assignment]
+        inner: GraphDefinition = definition
         mapping = inner.output_mapping(output_name)
         prefix = f"{prefix}{node_name}."
         node_name, output_name = mapping.mapped_node_name, mapping.mapped_node_output_name

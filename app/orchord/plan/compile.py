@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
-from orchord.definitions.job_definition import JobDefinition
+from orchord.definitions.job_definition import JobDefinition, PlanToken
 from orchord.definitions.retry import RetryPolicy
 from orchord.definitions.wiring import Feed, WiredOp, needs_no_value
 from orchord.plan.model import ExecutionPlan, OutputRef, RetryRule, Step, StepInput, StepOutput
 
-_plans: WeakKeyDictionary[JobDefinition, ExecutionPlan] = WeakKeyDictionary()
+_plans: WeakKeyDictionary[PlanToken, ExecutionPlan] = WeakKeyDictionary()
 
 
 def compile_plan(job: JobDefinition) -> ExecutionPlan:
-    """Return the plan of a job. It is compiled once for each JobDefinition."""
-    plan = _plans.get(job)
+    """Return the plan of a job. It is compiled once; copies with other resources or another executor share it."""
+    plan = _plans.get(job.plan_token)
     if plan is None:
-        plan = _plans[job] = ExecutionPlan(job.name, tuple(_step(job, wired) for wired in job.wiring.ops.values()))
+        plan = _plans[job.plan_token] = ExecutionPlan(
+            job.name, tuple(_step(job, wired) for wired in job.wiring.ops.values())
+        )
     return plan
 
 
@@ -43,6 +45,10 @@ def _input(job: JobDefinition, wired: WiredOp, name: str, feed: Feed) -> StepInp
     key = job.asset_layer.inputs.get((wired.key, name)) if job.asset_layer is not None else None
     if key is None:
         key = declared.asset_key
+    manager_key = declared.input_manager_key
+    if manager_key is None and key is not None and not feed.sources and job.asset_layer is not None:
+        # An asset that this job does not make is loaded by the manager that stores it wherever it is made.
+        manager_key = job.asset_layer.io_manager_keys.get(key)
     given = not feed.place.path and feed.place.input_name in job.input_values
     return StepInput(
         name=name,
@@ -51,7 +57,7 @@ def _input(job: JobDefinition, wired: WiredOp, name: str, feed: Feed) -> StepInp
         loads=not declared.is_nothing,
         asset_key=None if key is None else key.to_user_string(),
         has_default=not feed.sources and (given or needs_no_value(declared)),
-        input_manager_key=declared.input_manager_key,
+        input_manager_key=manager_key,
     )
 
 
