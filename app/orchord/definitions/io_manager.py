@@ -1,6 +1,6 @@
 """IO managers as definitions: what stores a step's outputs and loads them as another step's inputs.
 
-The classes to subclass are re-exported from resources/; the managers that come with Orchord are in orchord/io_managers/.
+The classes to subclass are re-exported from resources/; managers that store anything are in orchord/io_managers/.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ class InitLoggerContext:
         logger_def: Its definition.
         job_def: The job, or None outside of one.
         run: The run, or None outside of one.
+        job_name: The job's name, or None outside of one.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class InitLoggerContext:
         logger_def: LoggerDefinition | None = None,
         job_def: JobDefinition | None = None,
         run: Run | None = None,
+        job_name: str | None = None,
     ) -> None:
         self.logger_config = logger_config
         self.logger_def = logger_def
         self.job_def = job_def
         self.run = run
+        self.job_name = job_name if job_def is None else job_def.name
 
     @property
     def run_id(self) -> str | None:
@@ -48,9 +51,11 @@ class InitLoggerContext:
         return None if self.run is None else self.run.run_id
 
 
-def build_init_logger_context(logger_config: Any = None, job_def: JobDefinition | None = None) -> InitLoggerContext:
+def build_init_logger_context(
+    logger_config: Any = None, job_def: JobDefinition | None = None, job_name: str | None = None
+) -> InitLoggerContext:
     """Build a context to call a logger's definition with in a test."""
-    return InitLoggerContext(logger_config, job_def=job_def)
+    return InitLoggerContext(logger_config, job_def=job_def, job_name=job_name)
 
 
 class LoggerDefinition(Configurable):
@@ -80,7 +85,7 @@ class LoggerDefinition(Configurable):
         """
         given = InitLoggerContext() if context is None else context
         config = self.resolve_config(given.logger_config, "config")
-        return self.logger_fn(InitLoggerContext(config, self, given.job_def, given.run))
+        return self.logger_fn(InitLoggerContext(config, self, given.job_def, given.run, given.job_name))
 
     def __repr__(self) -> str:
         return f"<LoggerDefinition '{getattr(self.logger_fn, '__name__', 'logger')}'>"

@@ -290,7 +290,7 @@ def _generic(origin: type, args: tuple[TypingAny, ...]) -> Checker | None:
     return lambda value: isinstance(value, origin)
 
 
-def _collection(origin: type, args: tuple[TypingAny, ...]) -> Checker:
+def _collection(origin: TypingAny, args: tuple[TypingAny, ...]) -> Checker:
     item = _checker(args[0]) if args else None
 
     def check(value: TypingAny) -> bool:
@@ -301,7 +301,7 @@ def _collection(origin: type, args: tuple[TypingAny, ...]) -> Checker:
     return check
 
 
-def _mapping(origin: type, args: tuple[TypingAny, ...]) -> Checker:
+def _mapping(origin: TypingAny, args: tuple[TypingAny, ...]) -> Checker:
     key, item = (_checker(args[0]), _checker(args[1])) if len(args) == 2 else (None, None)
 
     def check(value: TypingAny) -> bool:

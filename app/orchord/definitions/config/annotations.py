@@ -149,7 +149,7 @@ class _Reader:
         origin, args = get_origin(annotation) or annotation, get_args(annotation)
         lengths = _only(constraints, _LENGTH_WORDS)
         if origin is tuple:
-            return self.tuple(args, lengths)
+            return self.items(args, lengths)
         if origin in _LIST_ORIGINS:
             return ArrayType(self.read(args[0]) if args else ANY, lengths)
         if origin in _DICT_ORIGINS:
@@ -157,7 +157,7 @@ class _Reader:
             return MapType(_plain_key(key), value, lengths)
         return _by_json_schema(annotation)
 
-    def tuple(self, args: tuple[Any, ...], lengths: dict[str, Any]) -> ConfigType:
+    def items(self, args: tuple[Any, ...], lengths: dict[str, Any]) -> ConfigType:
         if not args:
             return ArrayType(ANY, lengths)
         if len(args) == 2 and args[1] is Ellipsis:

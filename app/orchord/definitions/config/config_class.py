@@ -78,7 +78,8 @@ class Config(BaseModel):
     """Config of an op, an asset or a resource, as a pydantic class.
 
     Fields may be nested Config classes, ``Optional``, ``Literal``, enums, lists, dicts, unions and
-    discriminated unions, with pydantic's constraints. Unknown keys are mistakes; instances are frozen. A field's value may be an EnvVar.
+    discriminated unions, with pydantic's constraints. Unknown keys are mistakes; instances are frozen. A field's value
+    may be an EnvVar.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -6,7 +6,7 @@ and appears in no repr and no error text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orchord.definitions.config.check import as_scalar, check_config, constraint_mistake, is_env_reference
@@ -133,6 +133,20 @@ def env_references(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [env_references(item) for item in value]
     return value
+
+
+def env_names(value: Any) -> Iterator[str]:
+    """Yield the names of the environment variables that EnvVars and ``{"env": NAME}`` in a value refer to."""
+    if is_env_var(value):
+        yield value.env_var_name
+    elif is_env_reference(value):
+        yield value["env"]
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from env_names(item)
+    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        for item in value:
+            yield from env_names(item)
 
 
 def env_resolved(value: Any, type_: ConfigType | None = None, path: str = "") -> Any:

@@ -335,7 +335,7 @@ def to_config_type(thing: Any) -> ConfigType:
     return as_schema(thing).config_type
 
 
-def _as_fields(fields: Mapping[str, Any], owner: str) -> dict[str, Field]:
+def _as_fields(fields: Mapping[Any, Any], owner: str) -> dict[str, Field]:
     made: dict[str, Field] = {}
     mistakes: list[str] = []
     for name, thing in fields.items():

@@ -33,8 +33,8 @@ _FactoryT = TypeVar("_FactoryT", bound="ConfigurableResourceFactory[Any]")
 class ConfigurableResourceFactory(Config, ABC, Generic[_ValueT]):
     """A resource that provides another object: write ``create_resource``.
 
-    Fields are config, checked by pydantic, or other resources. A field's value may be an EnvVar, which is read when a run
-    is launched.
+    Fields are config, checked by pydantic, or other resources. A field's value may be an EnvVar, which is read when a
+    run is launched.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True)

@@ -84,6 +84,11 @@ class ResourceDefinition(Configurable):
         return {}
 
     @property
+    def env_var_names(self) -> frozenset[str]:
+        """The environment variables that it reads by itself, those of resources in its fields included."""
+        return frozenset()
+
+    @property
     def identity(self) -> Any:
         """The object whose identity says that two keys, or a key and a field, mean the same resource."""
         return self
@@ -137,6 +142,11 @@ class HardcodedResource(ResourceDefinition):
     def __init__(self, value: Any, description: str | None = None) -> None:
         super().__init__(lambda: value, description=description)
         self.value = value
+
+    @property
+    def env_var_names(self) -> frozenset[str]:
+        """The environment variables that it reads by itself, those of resources in its fields included."""
+        return frozenset()
 
     @property
     def identity(self) -> Any:
@@ -198,7 +208,7 @@ def resource(
 
 
 def definition_decorator(
-    definition: type[_DefinitionT],
+    definition: Callable[..., _DefinitionT],
     config_schema: Any,
     description: str | None,
     required_resource_keys: Iterable[str] | None,

@@ -1,4 +1,4 @@
-"""A run's own copy of a pydantic resource: config laid over its fields, environment variables read, nested resources in.
+"""A run's own copy of a pydantic resource: config laid over its fields, EnvVars read, nested resources put in.
 
 The classes that users write are configurable.py; in which order resources are set up is opening.py.
 """
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from orchord.definitions.config.annotations import input_name, own_document
 from orchord.definitions.config.check import check_config
 from orchord.definitions.config.config_class import validation_mistakes
-from orchord.definitions.config.env import env_references, env_resolved, holds_env_var
+from orchord.definitions.config.env import env_names, env_references, env_resolved, holds_env_var
 from orchord.definitions.config.plain import NotPlain, plain_value
 from orchord.definitions.config.types import ConfigField, NoneableType, ShapeType
 from orchord.definitions.resources.definition import ResourceDefinition, held_open
@@ -46,12 +46,13 @@ class PythonicResource(ResourceDefinition):
         shape: ShapeType = resource_cls.to_config_type()
         fields = {key: item for key, item in shape.fields.items() if self._keys.get(key, key) not in skipped}
         self._given: dict[str, Any] = {}
-        self.config_type = ShapeType(
+        self.shape = ShapeType(
             shape.name,
             {key: self._with_value(key, item) for key, item in fields.items()},
             permissive=shape.permissive,
             description=self.description,
         )
+        self.config_type = self.shape
         self.required_resource_keys = frozenset[str]().union(
             *(item.required_resource_keys for item in self._nested.values())
         )
@@ -60,6 +61,12 @@ class PythonicResource(ResourceDefinition):
     def nested(self) -> Mapping[str, Any]:
         """The definitions of the resources in its fields, by field name."""
         return self._nested
+
+    @property
+    def env_var_names(self) -> frozenset[str]:
+        """The environment variables in its fields, those of resources in its fields included."""
+        own = env_names(field.default for field in self.shape.fields.values() if field.is_secret and field.has_default)
+        return frozenset(own).union(*(item.env_var_names for item in self._nested.values()))
 
     @property
     def identity(self) -> Any:
@@ -77,10 +84,10 @@ class PythonicResource(ResourceDefinition):
         Raises:
             InvalidConfigError: every mistake, with its path.
         """
-        result = check_config(self.config_type, {} if raw is None else env_references(raw), path)
+        result = check_config(self.shape, {} if raw is None else env_references(raw), path)
         if result.mistakes:
             raise InvalidConfigError("Config has mistakes", result.mistakes)
-        return env_resolved(result.value, self.config_type, path)
+        return env_resolved(result.value, self.shape, path)
 
     @contextmanager
     def provide(self, context: InitResourceContext, nested: Mapping[str, Any]) -> Iterator[Any]:
@@ -128,7 +135,7 @@ class PythonicResource(ResourceDefinition):
             # Not the class's own __init__, which may take anything: pydantic's, which takes fields.
             BaseModel.__init__(copy, **{names.get(name, name): value for name, value in values.items()})
         except ValidationError as error:
-            mistakes = validation_mistakes(error, self.config_type)
+            mistakes = validation_mistakes(error, self.shape)
         if mistakes:
             raise InvalidConfigError(f"Config does not fit {self.name}", mistakes)
         if isinstance(self._holder, BaseModel):

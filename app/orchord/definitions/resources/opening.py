@@ -219,9 +219,9 @@ class _Opening:
                 manager.__exit__(None, None, None)
             except Exception as error:  # noqa: BLE001 - the user's tear-down must not keep the others from theirs
                 failures.append((label, error))
-        for label, error in failures:
-            text = f"Resource '{label}' failed in its tear-down: {type(error).__name__}: {error}"
+        for label, failure in failures:
+            text = f"Resource '{label}' failed in its tear-down: {type(failure).__name__}: {failure}"
             if raises:
-                raise ResourceInitError(text) from error
+                raise ResourceInitError(text) from failure
             if self._log is not None:
                 self._log.error(text)
