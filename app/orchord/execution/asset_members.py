@@ -72,7 +72,7 @@ class AssetMembers:
     @property
     def is_subset(self) -> bool:
         """Whether the run wants some of the body's assets and not all."""
-        return len(self.selected_output_names) < len(self._assets.outputs)
+        return bool(self._assets.left_out) or len(self.selected_output_names) < len(self._assets.outputs)
 
     def asset_key_for_output(self, output_name: str = "result") -> AssetKey:
         """Return the asset that an output makes."""

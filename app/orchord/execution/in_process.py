@@ -102,6 +102,16 @@ def run_in_process(
     return loop.go(progress)
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """An attempt that is to be made, not before ``due`` (of the monotonic clock)."""
+
+    command: StartStep
+    attempt: int
+    retry_number: int
+    due: float = 0.0
+
+
 class _Loop:
     def __init__(
         self,
@@ -120,23 +130,25 @@ class _Loop:
         self.masker = masker_of(job, resolved)
         self.resources = RunResources(job, run, plan, resolved, instance, self.masker, emit_live)
         self.machine = RunMachine(plan, run.inherited)
-        self.waiting: deque[StartStep] = deque()
+        self.waiting: deque[_Turn] = deque()
+        self.retries: list[_Turn] = []
+        self.is_going = True
         self.status: RunStatus | None = None
         self.error: BaseException | None = None
-        self.attempts: dict[str, tuple[int, int]] = {}
+        self.begun: Mapping[str, tuple[int, int]] = {}
 
     def go(self, progress: Progress | None) -> RunEnd:
         if progress is None:
             commands = self.machine.start()
         else:
             self.machine, commands = RunMachine.resume(self.plan, self.run.inherited, progress.ends)
-            self.attempts = dict(progress.attempts)
+            self.begun = progress.attempts
         skips, ends_run = self._take(commands)
         if skips or ends_run:
             self.sink.skip(skips, ends_run)
         try:
-            while self.waiting and self._step(self.waiting.popleft()):
-                pass
+            while self.is_going and (self.waiting or self.retries):
+                self._next()
         finally:
             late_events = self.resources.close()
         return RunEnd(self.status, late_events, self.error)
@@ -145,42 +157,53 @@ class _Loop:
         skips: list[SkipStep] = []
         for command in commands:
             if isinstance(command, StartStep):
-                self.waiting.append(command)
+                attempt, retry_number = self.begun.get(command.step_key, (0, -1))
+                self.waiting.append(_Turn(command, attempt + 1, retry_number + 1))
             elif isinstance(command, SkipStep):
                 skips.append(command)
             elif isinstance(command, EndRun):
                 self.status = command.status
         return skips, self.status is not None
 
-    def _step(self, command: StartStep) -> bool:
-        """Carry a step out, with its retries. False stops the run."""
-        step = self.plan.step(command.step_key)
-        earlier_attempt, earlier_retry = self.attempts.get(step.key, (0, -1))
-        attempt, retry_number = earlier_attempt + 1, earlier_retry + 1
-        while True:
-            if not self.sink.claim(step, attempt):
-                return False
-            request = StepRequest(self.run, step, attempt, retry_number, command.missing)
-            result = self._execute(request)
-            if result.status is not AttemptStatus.UP_FOR_RETRY:
-                break
-            self.sink.finish(step, attempt, result, (), False)
+    def _next(self) -> None:
+        """Take the step that is next. One that waits for its retry lets others go first."""
+        now = time.monotonic()
+        due = next((turn for turn in self.retries if turn.due <= now), None)
+        if due is not None:
+            self.retries.remove(due)
+            self._step(due)
+        elif self.waiting:
+            self._step(self.waiting.popleft())
+        else:
             try:
-                self.sleep(result.retry_delay_seconds or 0.0)
+                self.sleep(min(turn.due for turn in self.retries) - now)
             except (KeyboardInterrupt, ExecutionInterrupted) as error:
-                self.error = error
-                return False
-            attempt, retry_number = attempt + 1, retry_number + 1
+                self.error, self.is_going = error, False
+
+    def _step(self, turn: _Turn) -> None:
+        """Carry out one attempt at a step."""
+        step = self.plan.step(turn.command.step_key)
+        if not self.sink.claim(step, turn.attempt):
+            self.is_going = False
+            return
+        result = self._execute(
+            StepRequest(self.run, step, turn.attempt, turn.retry_number, turn.command.missing)
+        )
+        if result.status is AttemptStatus.UP_FOR_RETRY:
+            self.sink.finish(step, turn.attempt, result, (), False)
+            due = time.monotonic() + (result.retry_delay_seconds or 0.0)
+            self.retries.append(_Turn(turn.command, turn.attempt + 1, turn.retry_number + 1, due))
+            return
         if result.exception is not None and self.error is None:
             self.error = result.exception
         commands: list[Command] = []
         if result.status is AttemptStatus.CANCELED:
             self.waiting.clear()
+            self.retries.clear()
             commands += self.machine.cancel()
         commands += self.machine.ended(step.key, StepEnd(result.status, result.outputs))
         skips, ends_run = self._take(commands)
-        self.sink.finish(step, attempt, result, skips, ends_run)
-        return True
+        self.sink.finish(step, turn.attempt, result, skips, ends_run)
 
     def _execute(self, request: StepRequest) -> StepResult:
         resources, events = self.resources.opened()

@@ -245,11 +245,7 @@ class OutputHandler:
 
 def wanted_outputs(scope: StepScope) -> frozenset[str]:
     """Return the outputs that this run wants of the step: all, but for assets that can be subset."""
-    names = {output.name for output in scope.step.outputs}
-    if scope.assets.can_subset:
-        unselected = scope.assets.outputs.keys() - scope.assets.selected_outputs(scope.run.asset_selection).keys()
-        names -= unselected
-    return frozenset(names)
+    return scope.assets.wanted((output.name for output in scope.step.outputs), scope.run.asset_selection)
 
 
 def record_event(scope: StepScope, event: Any) -> None:

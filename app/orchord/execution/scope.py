@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchord.definitions.config import env_resolved
+from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
 from orchord.definitions.io_context import OutputContext
 from orchord.errors import InvalidDefinitionError
 from orchord.execution.contexts import Said
@@ -74,6 +75,13 @@ class StepScope:
                 f"{type(manager).__name__} without handle_output and load_input. Bind an IOManager to '{key}'."
             )
         return manager
+
+    def asset_manager_key(self, key: AssetKey | None) -> str:
+        """Return the resource that loads an asset that no step of this job makes."""
+        layer = self.job.asset_layer
+        if layer is None or key is None:
+            return DEFAULT_IO_MANAGER_KEY
+        return layer.io_manager_keys.get(key, DEFAULT_IO_MANAGER_KEY)
 
     def resource_config(self, key: str) -> Mapping[str, Any] | None:
         """Return the config of a resource as its function sees it."""

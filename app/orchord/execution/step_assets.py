@@ -5,7 +5,7 @@ Computed once per job and step; what a body does with them goes through contexts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -28,12 +28,14 @@ class StepAssets:
         inputs: the asset that an input reads, by input name.
         outputs: the asset that an output makes, by output name.
         specs: what is known of each of them.
+        left_out: outputs of the body whose assets the job does not make.
     """
 
     definition: AssetsDefinition | None
     inputs: Mapping[str, AssetKey]
     outputs: Mapping[str, AssetKey]
     specs: Mapping[AssetKey, AssetSpec]
+    left_out: frozenset[str] = frozenset()
 
     @property
     def can_subset(self) -> bool:
@@ -53,6 +55,11 @@ class StepAssets:
         raise InvariantViolationError(
             f"This step does not make the asset '{key.to_user_string()}'.{did_you_mean(key.to_user_string(), known)}"
         )
+
+    def wanted(self, names: Iterable[str], asset_selection: tuple[str, ...] | None) -> frozenset[str]:
+        """Return which of a body's outputs a run of this selection wants."""
+        unselected = self.outputs.keys() - self.selected_outputs(asset_selection).keys()
+        return frozenset(names) - self.left_out - unselected
 
     def selected_outputs(self, asset_selection: tuple[str, ...] | None) -> Mapping[str, AssetKey]:
         """Return the outputs that a run of this selection (user strings of keys; None: all) wants."""
@@ -74,4 +81,7 @@ def step_assets(job: JobDefinition, step_key: str) -> StepAssets:
     outputs = {name: key for (step, name), key in layer.outputs.items() if step == step_key}
     keys = {*inputs.values(), *outputs.values()}
     specs = {key: layer.specs[key] for key in keys if key in layer.specs}
-    return StepAssets(layer.definitions_by_step.get(step_key), inputs, outputs, specs)
+    definition = layer.definitions_by_step.get(step_key)
+    can_subset = definition is not None and definition.can_subset
+    left_out = definition.keys_by_output_name.keys() - outputs.keys() if definition is not None and can_subset else ()
+    return StepAssets(definition, inputs, outputs, specs, frozenset(left_out))

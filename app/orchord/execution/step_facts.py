@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from orchord.definitions.config import build_config, env_resolved
+from orchord.definitions.config import build_config
 from orchord.execution.contexts import AssetExecutionContext, OpExecutionContext
 from orchord.execution.job_loggers import job_loggers
 from orchord.execution.step_assets import StepAssets, step_assets
@@ -59,7 +59,7 @@ def op_config(op_def: OpDefinition, raw: Any, path: str) -> tuple[Any, Any]:
     """
     if raw is None and op_def.config_type is None:
         return None, None
-    config = op_def.resolve_config(env_resolved(raw, op_def.config_type, path))
+    config = op_def.resolve_config(raw, path)
     if op_def.config_cls is None:
         return config, config
     return config, build_config(op_def.config_cls, config, path)
