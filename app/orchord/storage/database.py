@@ -25,6 +25,7 @@ from orchord.storage.failures import (
     is_serialization_conflict,
     translated,
 )
+from orchord.storage.prepared import Preparing
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ class Database:
         self.url = parse_address(url)
         self.address = shown(self.url)
         self.is_postgres = self.url.get_backend_name() == "postgresql"
+        self._preparing = Preparing()
         self._pool_size, self._max_overflow = pool_size, max_overflow
         self._memory_lock = threading.RLock() if not self.is_postgres and sqlite_file(self.url) is None else None
         with translated(self.url):
@@ -122,7 +124,8 @@ class Database:
             connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()
-                cursor.execute(sql, parameters)
+                prepared: set[str] = connection.info.setdefault("orchord_prepared", set())
+                self._preparing.execute(cursor, prepared, sql, parameters)
                 row: tuple[Any, ...] | None = cursor.fetchone()
                 cursor.close()
             except DriverError as error:

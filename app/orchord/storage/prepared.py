@@ -1,0 +1,67 @@
+"""Server-side prepared statements for the hot path on PostgreSQL: parsed and planned once per connection.
+
+The hot path's statements have many parts, and planning one costs PostgreSQL more than executing it (0.45 ms against
+0.16 ms for a finish that claims the next step). A pooler that hands connections from client to client loses what was
+prepared; the first sign of that turns preparing off for good.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import psycopg2
+
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+
+# Types of the hot path's parameters; those not named here are text.
+_TYPES = {
+    **dict.fromkeys(("gate", "attempt", "next_attempt", "retry_number", "next_retry_number"), "int"),
+    **dict.fromkeys(("process_id", "next_process_id"), "int"),
+    **dict.fromkeys(("at", "next_at", "retry_at", "created_at", "started_at", "ended_at", "updated_at"), "timestamptz"),
+}
+
+
+@cache
+def prepared_form(sql: str) -> tuple[str, str]:
+    """Return the PREPARE and the EXECUTE text for a statement with ``%(name)s`` parameters."""
+    names = list(dict.fromkeys(_PARAMETER.findall(sql)))
+    places = {name: f"${number}" for number, name in enumerate(names, start=1)}
+    body = _PARAMETER.sub(lambda match: places[match.group(1)], sql).replace("%%", "%")
+    label = f"orchord_{zlib.crc32(sql.encode()):08x}"
+    types = ", ".join(_TYPES.get(name, "text") for name in names)
+    arguments = ", ".join(f"%({name})s" for name in names)
+    return f"PREPARE {label} ({types}) AS {body}", f"EXECUTE {label} ({arguments})"
+
+
+class Preparing:
+    """Executes statements in their prepared form. One object per database; what is prepared is per connection."""
+
+    def __init__(self) -> None:
+        self.is_on = True
+
+    def execute(self, cursor: Any, prepared: set[str], sql: str, parameters: Mapping[str, Any]) -> None:
+        """Execute a statement on a cursor.
+
+        Args:
+            cursor: A psycopg2 cursor of a connection in autocommit.
+            prepared: The statements that this connection has prepared; added to.
+            sql: The statement, with ``%(name)s`` parameters.
+            parameters: Their values.
+        """
+        if not self.is_on:
+            cursor.execute(sql, parameters)
+            return
+        prepare, execute = prepared_form(sql)
+        try:
+            if sql not in prepared:
+                cursor.execute(prepare)
+                prepared.add(sql)
+            cursor.execute(execute, parameters)
+        except (psycopg2.errors.InvalidSqlStatementName, psycopg2.errors.DuplicatePreparedStatement):
+            # Neither has executed anything. A pooler stands between us and the server.
+            self.is_on = False
+            cursor.execute(sql, parameters)
