@@ -69,6 +69,6 @@ def resource_mistakes(job: JobDefinition) -> list[str]:
 def _asset_manager_key(job: JobDefinition, step_key: str, input_name: str) -> str:
     layer = job.asset_layer
     key = layer.inputs.get((step_key, input_name)) if layer is not None else None
-    spec = layer.specs.get(key) if layer is not None and key is not None else None
-    found = getattr(spec, "io_manager_key", None)
-    return str(found) if found else DEFAULT_IO_MANAGER_KEY
+    if layer is None or key is None:
+        return DEFAULT_IO_MANAGER_KEY
+    return layer.io_manager_keys.get(key, DEFAULT_IO_MANAGER_KEY)

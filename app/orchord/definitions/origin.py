@@ -9,6 +9,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path, PurePath
+from types import FrameType
 from typing import Any
 
 _OURS = str(Path(__file__).parent)
@@ -22,8 +23,8 @@ def origin_of(function: Callable[..., Any] | None) -> str:
 
 def calling_origin() -> str:
     """Return the file and line of the nearest caller that is not one of the product's definitions."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
         if not frame.f_code.co_filename.startswith(_OURS):
             return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back

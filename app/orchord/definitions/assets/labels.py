@@ -71,7 +71,7 @@ def kind_mistakes(kinds: Iterable[Any] | None, where: str) -> list[str]:
     given = list(kinds or ())
     mistakes = [f"{where} has the kind {kind!r}; a kind is a non-empty string." for kind in given if not _is_kind(kind)]
     if len(set(map(str, given))) > MAX_KINDS:
-        mistakes.append(f"{where} has {len(given)} kinds; at most {MAX_KINDS} are allowed.")
+        mistakes.append(f"{where} has {len(set(given))} kinds; at most {MAX_KINDS} are allowed.")
     return mistakes
 
 
