@@ -19,6 +19,7 @@ from orchord.definitions.dependency import (
     OutputMapping,
 )
 from orchord.definitions.node import Node, NodeDefinition, checked_hooks
+from orchord.definitions.op import OpDefinition
 from orchord.definitions.origin import at
 from orchord.definitions.tags import normalized_tags
 from orchord.definitions.types import DagsterType, Nothing
@@ -168,6 +169,8 @@ def _edge_mistakes(nodes: Mapping[str, Node[Any]], node: Node[Any], input_name: 
         given = nodes[source.node].definition.output_type(source.output)
         fan_in = isinstance(edge, MultiDependencyDefinition)
         for wanted in node.definition.input_types(input_name):
+            if given is Nothing and _may_be_stored_elsewhere(node, input_name):
+                continue
             if not connects(given, wanted, fan_in=fan_in):
                 what = f"output '{source.output}' of {nodes[source.node].describe()}, which gives {_type_name(given)}"
                 takes = "a list of values from several outputs" if fan_in else "it"
@@ -175,6 +178,13 @@ def _edge_mistakes(nodes: Mapping[str, Node[Any]], node: Node[Any], input_name: 
                 mistakes.append(at(origin, f"{fix}: {what}"))
                 break
     return mistakes
+
+
+def _may_be_stored_elsewhere(node: Node[Any], input_name: str) -> bool:
+    """Whether a value may exist though no op gives it: an asset that its function stores itself, loaded by its key."""
+    if not isinstance(node.definition, OpDefinition):
+        return True
+    return node.definition.ins[input_name].asset_key is not None
 
 
 def _no_input(node: Node[Any], input_name: str) -> str:
