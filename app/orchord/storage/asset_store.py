@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from orchord.errors import InvariantViolationError
 from orchord.events import Event, EventType, StoredEvent
 from orchord.storage.database import Database
 from orchord.storage.encoding import as_utc, decode_data
-from orchord.storage.hot_path import HotPath
-from orchord.storage.schema import asset_events, assets
+from orchord.storage.event_store import event_values
+from orchord.storage.schema import asset_events, assets, events
 
 _KINDS = (EventType.ASSET_MATERIALIZATION, EventType.ASSET_OBSERVATION)
 
@@ -22,9 +23,9 @@ _KINDS = (EventType.ASSET_MATERIALIZATION, EventType.ASSET_OBSERVATION)
 class AssetStore:
     """The asset events of one database. Keys are user strings: parts joined by ``/``."""
 
-    def __init__(self, database: Database, hot_path: HotPath) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._hot_path = hot_path
+        self._insert = postgresql.insert if database.is_postgres else sqlite.insert
 
     def latest(
         self, keys: Collection[str] | None = None, kind: EventType = EventType.ASSET_MATERIALIZATION
@@ -56,14 +57,31 @@ class AssetStore:
         """Return the keys of all assets that something has happened to, sorted."""
         return [row.asset_key for row in self._database.rows(sa.select(assets.c.asset_key).order_by(assets.c.asset_key))]
 
-    def report(self, event: Event) -> None:
-        """Store a materialization or observation that no run made."""
+    def has(self, key: str) -> bool:
+        """Return whether anything has happened to an asset."""
+        return bool(self._database.rows(sa.select(assets.c.asset_key).where(assets.c.asset_key == key)))
+
+    def report(self, event: Event) -> StoredEvent:
+        """Store a materialization or observation that no run made; return it with its id. Its run id is empty."""
         if event.asset_key is None or event.type not in _KINDS:
             raise InvariantViolationError(
                 f"An event of type {event.type} for asset {event.asset_key!r} cannot be reported. "
                 "Report an ASSET_MATERIALIZATION or ASSET_OBSERVATION with its asset key."
             )
-        self._hot_path.append("", [event])
+        column = "materialization_id" if event.type == EventType.ASSET_MATERIALIZATION else "observation_id"
+
+        def work(connection: sa.Connection) -> int:
+            values = event_values("", event)
+            event_id = int(connection.execute(sa.insert(events).values(values).returning(events.c.id)).scalar_one())
+            copied = {name: value for name, value in values.items() if name in asset_events.c}
+            connection.execute(sa.insert(asset_events).values({**copied, "id": event_id}))
+            insert = self._insert(assets).values({"asset_key": event.asset_key, column: event_id})
+            latest = {column: insert.excluded[column]}
+            newer = sa.or_(assets.c[column].is_(None), assets.c[column] < insert.excluded[column])
+            connection.execute(insert.on_conflict_do_update(index_elements=["asset_key"], set_=latest, where=newer))
+            return event_id
+
+        return StoredEvent(self._database.transact(work), "", event)
 
 
 def _stored(row: sa.Row[tuple[object, ...]]) -> StoredEvent:

@@ -59,20 +59,19 @@ def insert_events(connection: sa.Connection, run_id: str, events: Sequence[Event
     if connection.dialect.name == "postgresql":
         lock = sa.text("SELECT pg_advisory_xact_lock_shared(:gate_class, :gate)")
         connection.execute(lock, {"gate_class": GATE_CLASS, "gate": gate_of(run_id)})
-    connection.execute(
-        sa.insert(table),
-        [
-            {
-                "run_id": run_id,
-                "step_key": event.step_key,
-                "type": str(event.type),
-                "timestamp": event.timestamp,
-                "level": event.level,
-                "message": clean_text(event.message),
-                "data": json_text(event.data) if event.data else None,
-                "asset_key": event.asset_key,
-                "partition": event.partition,
-            }
-            for event in events
-        ],
-    )
+    connection.execute(sa.insert(table), [event_values(run_id, event) for event in events])
+
+
+def event_values(run_id: str, event: Event) -> dict[str, Any]:
+    """Return an event as a row of its table."""
+    return {
+        "run_id": run_id,
+        "step_key": event.step_key,
+        "type": str(event.type),
+        "timestamp": event.timestamp,
+        "level": event.level,
+        "message": clean_text(event.message),
+        "data": json_text(event.data) if event.data else None,
+        "asset_key": event.asset_key,
+        "partition": event.partition,
+    }

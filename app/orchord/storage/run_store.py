@@ -146,10 +146,13 @@ class RunStore:
         """
         return self._hot_path.end(run_id, at)
 
-    def fail(self, run_id: str, error: ErrorInfo | None, at: datetime) -> RunStatus | None:
+    def fail(
+        self, run_id: str, error: ErrorInfo | None, at: datetime, *, free_key: bool = False
+    ) -> RunStatus | None:
         """End a run that cannot go on: FAILURE with this error, or CANCELED when it was being canceled.
 
-        Its running attempts end as CANCELED. Returns None when the run has ended already.
+        Its running attempts end as CANCELED. ``free_key`` gives its idempotency key free, so that the same request
+        can be made again. Returns None when the run has ended already.
         """
         final = sa.case((runs.c.status == RunStatus.CANCELING.value, RunStatus.CANCELED.value), else_="FAILURE")
         statement = (
@@ -158,6 +161,8 @@ class RunStore:
             .values(status=final, ended_at=at, updated_at=at, error=encode_error(error))
             .returning(runs.c.status)
         )
+        if free_key:
+            statement = statement.values(idempotency_key=None)
 
         def work(connection: sa.Connection) -> RunStatus | None:
             row = connection.execute(statement).first()

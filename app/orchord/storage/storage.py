@@ -29,7 +29,7 @@ class Storage:
         self.runs = RunStore(database, hot_path)
         self.attempts = AttemptStore(database, hot_path)
         self.events = EventStore(database)
-        self.assets = AssetStore(database, hot_path)
+        self.assets = AssetStore(database)
         self.locations = LocationStore(database)
         self.workers = WorkerStore(database)
 

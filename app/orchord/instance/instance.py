@@ -1,0 +1,129 @@
+"""OrchordInstance: a home and its instance file, wired. Opening it connects to nothing."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+from orchord.compute_logs import ComputeLogManager
+from orchord.instance.config import InstanceConfig
+from orchord.instance.coordinators import RunCoordinator
+from orchord.instance.launchers import RunLauncher
+from orchord.instance.plugins import PluginSpec, constructed, load_class
+from orchord.instance.reading import InstanceReaders
+from orchord.instance.running import RunControl
+from orchord.settings import Settings
+from orchord.snapshot import JobSnapshot, LocationSnapshot
+from orchord.storage import LocationRow, Storage
+
+logger = logging.getLogger(__name__)
+
+
+class OrchordInstance(InstanceReaders, RunControl):
+    """Everything that runs need, as one home says it. Safe for threads; use one per process.
+
+    Args:
+        home: the folder of the instance file, and of what is stored without one.
+        config: what the instance file says.
+
+    Attributes:
+        storage: the database.
+        config: what the instance file says, with defaults.
+        home: the folder.
+    """
+
+    def __init__(self, home: Path, config: InstanceConfig) -> None:
+        self.home = home
+        self.config = config
+        self.storage = Storage.open(config.storage_url, **config.storage_pool)
+
+    @classmethod
+    def from_home(cls, settings: Settings) -> OrchordInstance:
+        """Open the instance of a home.
+
+        Raises:
+            InstanceConfigError: its file has mistakes; all of them are listed.
+        """
+        config = InstanceConfig.read(settings.home)
+        for notice in config.without_effect:
+            logger.info("Section without effect in %s: %s", config.file, notice)
+        return cls(settings.home, config)
+
+    @classmethod
+    def get(cls) -> OrchordInstance:
+        """Open the instance that the environment names: ``$ORCHORD_HOME``, else ``~/.orchord``."""
+        return cls.from_home(Settings.from_environment())
+
+    @classmethod
+    def ephemeral(cls) -> OrchordInstance:
+        """Open a fresh instance in a temporary folder, which goes with it. For tests and trials."""
+        folder = tempfile.TemporaryDirectory(prefix="orchord-", ignore_cleanup_errors=True)
+        home = Path(folder.name)
+        instance = cls(home, InstanceConfig.default(home))
+        instance._folder = folder
+        instance.storage.migrate()
+        return instance
+
+    _folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @cached_property
+    def run_launcher(self) -> RunLauncher:
+        """Hands runs to who carries them out; made when it is first asked for.
+
+        Raises:
+            InstanceConfigError: the class that is named cannot be used.
+        """
+        spec = self.config.run_launcher
+        launcher = load_class(spec, RunLauncher)(self, spec.config)  # type: ignore[type-abstract]
+        return launcher
+
+    @cached_property
+    def run_coordinator(self) -> RunCoordinator:
+        """Decides when runs are launched; made when it is first asked for."""
+        spec = self.config.run_coordinator
+        return load_class(spec, RunCoordinator)(self, spec.config)  # type: ignore[type-abstract]
+
+    @cached_property
+    def compute_log_manager(self) -> ComputeLogManager:
+        """Keeps what steps print; made when it is first asked for."""
+        spec = self.config.compute_logs
+        cls = load_class(spec, ComputeLogManager)  # type: ignore[type-abstract]
+        if spec.class_name == "LocalComputeLogManager" and "base_dir" not in spec.config:
+            # Beside the values that steps store and not among them: deleting a run deletes its logs alone.
+            config = {**spec.config, "base_dir": str(self.config.artifact_folder / "compute_logs")}
+            spec = PluginSpec(spec.section, spec.class_name, spec.target, config)
+        return constructed(spec, cls)
+
+    def storage_directory(self) -> str:
+        """Return the folder in which IO managers without a ``base_dir`` store values."""
+        return str(self.config.artifact_folder / "storage")
+
+    def job_snapshot(self, snapshot_id: str) -> JobSnapshot:
+        """Return a job as it was when a run of it was created."""
+        return self.storage.locations.job_snapshot(snapshot_id)
+
+    def location_snapshot(self, row: LocationRow) -> LocationSnapshot | None:
+        """Return what a location defines, or None when its code has never loaded."""
+        return row.snapshot
+
+    def dispose(self) -> None:
+        """Give back connections and threads; the instance can be used again, and opens new ones."""
+        launcher = self.__dict__.pop("run_launcher", None)
+        self.__dict__.pop("run_coordinator", None)
+        if launcher is not None:
+            launcher.dispose()
+        self.storage.dispose()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def __enter__(self) -> OrchordInstance:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.dispose()

@@ -1,0 +1,259 @@
+"""From a request to a recorded run: finding the job, checking everything, recording, handing over.
+
+Nothing here imports user code: jobs are known by their snapshots. Selections are resolved in selecting.py; a run that
+repeats an earlier one is made in reexecution.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from orchord.definitions.config.check import check_config
+from orchord.definitions.config.run_config import as_run_config
+from orchord.errors import (
+    ConflictError,
+    InvalidConfigError,
+    InvalidSubsetError,
+    JobNotFoundError,
+    LocationNotFoundError,
+    OrchordError,
+    did_you_mean,
+)
+from orchord.events import ErrorInfo, Event, EventType, utc_now
+from orchord.instance.launchers import LaunchRunContext
+from orchord.instance.selecting import Selection, select
+from orchord.runs import Inherited, Run, new_run_id
+from orchord.snapshot import JobSnapshot, LocationSnapshot
+
+if TYPE_CHECKING:
+    from orchord.instance.instance import OrchordInstance
+    from orchord.storage import LocationRow, Storage
+
+MAX_RUN_CONFIG_BYTES = 10_000_000
+RUNNABLE_EXECUTORS = ("celery_executor", "in_process_executor")
+
+PARENT_RUN_TAG = "orchord/parent_run_id"
+ROOT_RUN_TAG = "orchord/root_run_id"
+RUN_KEY_TAG = "orchord/run_key"
+
+
+class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish for a run of a job.
+
+    ``location`` is needed only when several locations have a job of this name. ``run_config`` is laid over the job's
+    own. ``op_selection`` and ``asset_selection`` are queries in their grammars. The same ``idempotency_key`` gives the
+    same run; a ``run_key`` does so within its job. ``run_id`` is a new one (``new_run_id()``), for who watches before
+    launching.
+    """
+
+    job_name: str
+    location: str | None = None
+    run_config: Any = None
+    tags: Mapping[str, str] = {}
+    op_selection: Sequence[str] | None = None
+    asset_selection: Sequence[str] | None = None
+    idempotency_key: str | None = None
+    run_key: str | None = None
+    run_id: str | None = None
+
+
+class Lineage(msgspec.Struct, frozen=True):
+    """Where a run comes from, when it repeats an earlier one."""
+
+    parent_run_id: str
+    root_run_id: str
+    inherited: dict[str, Inherited] = {}
+
+
+def find_job(storage: Storage, name: str, location: str | None) -> tuple[LocationSnapshot, JobSnapshot]:
+    """Return a job and its location.
+
+    Raises:
+        LocationNotFoundError: no location has this name, or its code has never loaded.
+        JobNotFoundError: the job is not there; the nearest name is told.
+        ConflictError: several locations have such a job, and none is named.
+    """
+    rows = storage.locations.all()
+    if location is not None:
+        row = next((row for row in rows if row.name == location), None)
+        if row is None:
+            hint = did_you_mean(location, (row.name for row in rows))
+            raise LocationNotFoundError(f"No code location is called '{location}'.{hint or _NO_LOCATIONS}")
+        rows = [row]
+        if row.snapshot is None:
+            raise LocationNotFoundError(f"The code of location '{location}' has not loaded{_why(row)}")
+    found = [
+        (row.snapshot, row.snapshot.job_by_name[name])
+        for row in rows
+        if row.snapshot is not None and name in row.snapshot.job_by_name
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        places = ", ".join(snapshot.name for snapshot, _ in found)
+        raise ConflictError(f"Several locations have a job '{name}': {places}. Name the location too.")
+    known = [key for row in rows if row.snapshot is not None for key in row.snapshot.job_by_name]
+    where = f" in location '{location}'" if location is not None else ""
+    hint = did_you_mean(name, known) or ("" if rows else _NO_LOCATIONS)
+    raise JobNotFoundError(f"No job is called '{name}'{where}.{hint}")
+
+
+_NO_LOCATIONS = " No code location is known: start a worker with `orchord worker -m MODULE`."
+
+
+def _why(row: LocationRow) -> str:
+    return "." if row.error is None else f": {row.error.message}"
+
+
+def launch(
+    instance: OrchordInstance, request: LaunchRequest, lineage: Lineage | None = None, steps: Sequence[str] | None = None
+) -> tuple[Run, bool]:
+    """Record a run and hand it to the run coordinator.
+
+    Args:
+        instance: where to.
+        request: what to run.
+        lineage: the earlier run that this one repeats.
+        steps: the steps to run, in place of the request's selections.
+
+    Returns:
+        The run as it is recorded, and whether it is new: with a key that was used before, it is the earlier one.
+
+    Raises:
+        LocationNotFoundError, JobNotFoundError: there is no such job.
+        InvalidConfigError: the request has mistakes; all of them are listed.
+        InvalidSubsetError: only its selection has mistakes.
+        ConflictError: the key was used for another request.
+        StorageUnavailableError, BrokerUnavailableError: the run cannot be recorded, or not be handed over: it is
+            then recorded as failed, and its key is free again.
+    """
+    location, job = find_job(instance.storage, request.job_name, request.location)
+    run, selection = _checked_run(instance, request, location, job, lineage, steps)
+    events = [Event(EventType.RUN_STARTING, run.created_at, f"Run of job '{job.name}' was created.")]
+    events += [
+        Event(EventType.ASSET_MATERIALIZATION_PLANNED, run.created_at, f"Will materialize '{key}'.", step, asset_key=key)
+        for step, key in selection.planned_assets
+    ]
+    stored, created = instance.storage.runs.create(run, events)
+    if created:
+        _hand_over(instance, stored, selection)
+    return stored, created
+
+
+def _hand_over(instance: OrchordInstance, run: Run, selection: Selection) -> None:
+    try:
+        instance.run_coordinator.submit_run(LaunchRunContext(run, selection.plan, instance))
+    except OrchordError as error:
+        failure = ErrorInfo(type(error).__name__, f"The run could not be handed over: {error}")
+        instance.storage.runs.fail(run.run_id, failure, utc_now(), free_key=True)
+        raise
+
+
+def _checked_run(
+    instance: OrchordInstance,
+    request: LaunchRequest,
+    location: LocationSnapshot,
+    job: JobSnapshot,
+    lineage: Lineage | None,
+    steps: Sequence[str] | None,
+) -> tuple[Run, Selection]:
+    mistakes: list[str] = []
+    config = _checked_config(job, request.run_config, mistakes)
+    tags = _checked_tags(job, request, lineage, mistakes)
+    if job.executor not in RUNNABLE_EXECUTORS:
+        mistakes.append(
+            f"executor: '{job.executor}' of job '{job.name}' cannot carry out launched runs in this version. "
+            f"Use {' or '.join(RUNNABLE_EXECUTORS)}."
+        )
+    inherited = lineage.inherited if lineage is not None else {}
+    selection = None
+    try:
+        selection = select(location, job, request.op_selection, request.asset_selection, steps, inherited)
+    except InvalidSubsetError as error:
+        if not mistakes:
+            raise
+        mistakes += [f"selection: {mistake}" for mistake in error.mistakes or (error.headline,)]
+    if mistakes or selection is None:
+        raise InvalidConfigError(f"The run of job '{job.name}' cannot be launched", mistakes)
+    run = Run(
+        run_id=request.run_id or new_run_id(),
+        job_name=job.name,
+        location=location.name,
+        status=instance.run_coordinator.initial_status,
+        job_snapshot_id=job.snapshot_id,
+        created_at=utc_now(),
+        run_config=config,
+        tags=tags,
+        executor=job.executor,
+        step_keys=selection.step_keys,
+        asset_selection=selection.asset_keys,
+        inherited={key: value for key, value in inherited.items() if key not in selection.plan.by_key},
+        parent_run_id=lineage.parent_run_id if lineage is not None else None,
+        root_run_id=lineage.root_run_id if lineage is not None else None,
+        idempotency_key=_key_of(request, location, job),
+        run_key=request.run_key,
+    )
+    return run, selection
+
+
+def _key_of(request: LaunchRequest, location: LocationSnapshot, job: JobSnapshot) -> str | None:
+    if request.idempotency_key is not None or request.run_key is None:
+        return request.idempotency_key
+    return f"run_key:{location.name}:{job.name}:{request.run_key}"
+
+
+def _checked_config(job: JobSnapshot, given: Any, mistakes: list[str]) -> dict[str, Any]:
+    try:
+        config = merged(job.default_config, as_run_config(given))
+        size = len(msgspec.json.encode(config))
+    except InvalidConfigError as error:
+        mistakes += [f"run config: {mistake}" for mistake in error.mistakes]
+        return {}
+    except (TypeError, ValueError, UnicodeEncodeError) as error:
+        mistakes.append(f"run config: it cannot be written as JSON: {error}. Give plain data only.")
+        return {}
+    if size > MAX_RUN_CONFIG_BYTES:
+        mistakes.append(
+            f"run config: it is {size / 1e6:.1f} MB as JSON, and at most {MAX_RUN_CONFIG_BYTES / 1e6:.0f} MB are taken. "
+            "Store the data elsewhere, and give its address."
+        )
+        return {}
+    mistakes += check_config(job.config_type, config).mistakes
+    return config
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another: mappings are merged, anything else is replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(below, value) if both and below is not None else value
+    return result
+
+
+def _checked_tags(
+    job: JobSnapshot, request: LaunchRequest, lineage: Lineage | None, mistakes: list[str]
+) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for key, value in {**job.run_tags, **request.tags}.items():
+        if isinstance(key, str) and key and isinstance(value, str):
+            tags[own_tag(key)] = value
+        else:
+            mistakes.append(f"tags: found {key!r}: {value!r}, expected text for both.")
+    if request.run_key is not None:
+        tags[RUN_KEY_TAG] = request.run_key
+    if lineage is not None:
+        tags[PARENT_RUN_TAG] = lineage.parent_run_id
+        tags[ROOT_RUN_TAG] = lineage.root_run_id
+    return tags
+
+
+def own_tag(key: str) -> str:
+    """Return a tag's key with Dagster's prefix read as ours."""
+    return f"orchord/{key.removeprefix('dagster/')}" if key.startswith("dagster/") else key
+
+

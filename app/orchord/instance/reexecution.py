@@ -1,0 +1,111 @@
+"""A run that repeats an earlier one: all of it, or what did not succeed.
+
+What succeeded is not run again: the new run *inherits* those steps, so that their outputs are loaded from the run
+that made them. Launching is launch.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchord.errors import ConflictError, InvalidConfigError, did_you_mean
+from orchord.instance.launch import LaunchRequest, Lineage, find_job, launch, merged
+from orchord.plan.model import ExecutionPlan
+from orchord.runs import STEP_END_STATUSES, Attempt, AttemptStatus, Inherited, Run, RunStatus
+
+if TYPE_CHECKING:
+    from orchord.instance.instance import OrchordInstance
+
+ALL_STEPS = "ALL_STEPS"
+FROM_FAILURE = "FROM_FAILURE"
+STRATEGIES = (ALL_STEPS, FROM_FAILURE)
+
+# Tags that belong to one run and not to those that repeat it.
+_OWN_TAGS = ("orchord/run_key", "orchord/parent_run_id", "orchord/root_run_id")
+
+
+def reexecute(
+    instance: OrchordInstance,
+    run_id: str,
+    strategy: str = ALL_STEPS,
+    tags: Mapping[str, str] | None = None,
+    run_config: Any = None,
+) -> Run:
+    """Launch a run that repeats an earlier one, with the code that its location has now.
+
+    Args:
+        instance: where the run is.
+        run_id: the earlier run; it must have ended.
+        strategy: ``ALL_STEPS`` runs every step that the earlier run had; ``FROM_FAILURE`` those that did not
+            succeed, and keeps the outputs of the others.
+        tags: laid over the earlier run's.
+        run_config: laid over the earlier run's.
+
+    Raises:
+        RunNotFoundError, JobNotFoundError: the run, or today its job, is not there.
+        ConflictError: the run goes on, or from failure: nothing is left to run.
+        InvalidConfigError: the strategy is unknown, or the config no longer fits.
+    """
+    if strategy not in STRATEGIES:
+        raise InvalidConfigError(
+            "The run cannot be executed again", [f"strategy: found '{strategy}'.{did_you_mean(strategy, STRATEGIES)}"]
+        )
+    parent = instance.storage.runs.get(run_id)
+    if not parent.status.is_terminal:
+        raise ConflictError(
+            f"Run {run_id} is {parent.status} and cannot be executed again before it has ended. Wait, or cancel it."
+        )
+    _, job = find_job(instance.storage, parent.job_name, parent.location)
+    wanted = _wanted_steps(parent, job.plan)
+    inherited: dict[str, Inherited] = {}
+    if strategy == FROM_FAILURE:
+        inherited = _kept_steps(parent, job.plan, instance.storage.attempts.of_run(run_id))
+        wanted = [key for key in wanted if key not in inherited]
+        if parent.status is RunStatus.SUCCESS or not wanted:
+            raise ConflictError(f"Run {run_id} has no step that failed. Execute it again with strategy {ALL_STEPS}.")
+    request = LaunchRequest(
+        job_name=parent.job_name,
+        location=parent.location,
+        run_config=merged(parent.run_config, run_config or {}) if _is_mapping(run_config) else run_config,
+        tags={**{key: value for key, value in parent.tags.items() if key not in _OWN_TAGS}, **(tags or {})},
+        asset_selection=_escaped(parent.asset_selection),
+    )
+    lineage = Lineage(parent.run_id, parent.root_run_id or parent.run_id, inherited)
+    run, _ = launch(instance, request, lineage, steps=wanted)
+    return run
+
+
+def _is_mapping(run_config: Any) -> bool:
+    return run_config is None or isinstance(run_config, Mapping)
+
+
+def _escaped(keys: Iterable[str] | None) -> list[str] | None:
+    return None if keys is None else [f'key:"{key}"' for key in keys]
+
+
+def _wanted_steps(parent: Run, plan: ExecutionPlan) -> list[str]:
+    """Return the steps that the earlier run had, those that it inherited among them, as far as they still exist."""
+    if parent.step_keys is None:
+        return list(plan.by_key)
+    known = {*parent.step_keys, *parent.inherited}
+    return [key for key in plan.by_key if key in known]
+
+
+def _kept_steps(parent: Run, plan: ExecutionPlan, attempts: Iterable[Attempt]) -> dict[str, Inherited]:
+    """Return the steps that need not run again, each with the run that holds its outputs.
+
+    A step that was skipped because an optional output was not yielded is kept too, with no outputs: nothing that it
+    stands on runs again, so it would be skipped again.
+    """
+    kept = dict(parent.inherited)
+    ends: dict[str, Attempt] = {}
+    for attempt in sorted(attempts, key=lambda item: item.attempt):
+        if attempt.status in STEP_END_STATUSES:
+            ends[attempt.step_key] = attempt
+    for key, end in ends.items():
+        if end.status is AttemptStatus.SUCCESS:
+            kept[key] = Inherited(parent.run_id, end.outputs)
+        elif end.status is AttemptStatus.SKIPPED:
+            kept[key] = Inherited(parent.run_id, ())
+    return {key: value for key, value in kept.items() if key in plan.by_key}
