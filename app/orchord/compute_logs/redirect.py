@@ -32,12 +32,10 @@ def redirected(stdout_fd: int, stderr_fd: int) -> Iterator[None]:
         yield
         return
     try:
-        with _streams_on_descriptors(), _moved(_STDOUT_FD, stdout_fd), _moved(_STDERR_FD, stderr_fd):
-            # Flushed while the descriptors still point at the files, so that no byte of the step leaks out after it.
-            try:
-                yield
-            finally:
-                _flush(sys.stdout, sys.stderr)
+        # What was written before belongs where the descriptors point until now.
+        _flush(sys.stdout, sys.stderr)
+        with _moved(_STDOUT_FD, stdout_fd), _moved(_STDERR_FD, stderr_fd), _streams_on_descriptors():
+            yield
     finally:
         _release()
 
@@ -91,11 +89,12 @@ def _moved(descriptor: int, target: int) -> Iterator[None]:
 def _streams_on_descriptors() -> Iterator[None]:
     """Let ``print`` write to the descriptors line by line, whatever ``sys.stdout`` is now (a logger, a buffer)."""
     earlier_stdout, earlier_stderr = sys.stdout, sys.stderr
-    _flush(earlier_stdout, earlier_stderr)
     sys.stdout, sys.stderr = _text_stream(_STDOUT_FD), _text_stream(_STDERR_FD)
     try:
         yield
     finally:
+        # Flushed while the descriptors still point at the files, so that no byte of the step leaks out after it.
+        _flush(sys.stdout, sys.stderr)
         sys.stdout, sys.stderr = earlier_stdout, earlier_stderr
 
 

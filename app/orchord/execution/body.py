@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from orchord.definitions.assets.results import AssetMaterialization, AssetObservation, MaterializeResult, ObserveResult
@@ -32,6 +33,7 @@ YIELDABLE = (
     ExpectationResult,
 )
 _ASSET_RESULTS = (MaterializeResult, ObserveResult)
+_END: Any = object()
 _EVENTS = (AssetMaterialization, AssetObservation, ExpectationResult)
 
 
@@ -49,7 +51,7 @@ def call_body(
     return op_def.compute_fn(**arguments)
 
 
-def results_of(op_def: OpDefinition, returned: Any, wanted: Sequence[str]) -> Iterator[Any]:
+def results_of(op_def: OpDefinition, returned: Any, wanted: Sequence[str]) -> Generator[Any, None, None]:
     """Yield each Output, asset result and event of a body, running it as far as it is lazy.
 
     Args:
@@ -74,8 +76,8 @@ def returned_results(op_def: OpDefinition, value: Any, wanted: Sequence[str]) ->
     """Yield an Output or asset result for each value that a body returned at once."""
     if isinstance(value, _EVENTS):
         raise InvariantViolationError(
-            f"Op '{op_def.name}' returned {type(value).__name__}, which is an event and not a value. Yield it, or give it "
-            "to context.log_event(...)."
+            f"Op '{op_def.name}' returned {type(value).__name__}, which is an event and not a value. "
+            "Yield it, or give it to context.log_event(...)."
         )
     if not wanted:
         if value is not None and not isinstance(value, _ASSET_RESULTS):
@@ -122,18 +124,19 @@ def _as_output(op_def: OpDefinition, name: str, value: Any) -> Output[Any]:
     return Output(value.value, name, value.metadata, data_version=value.data_version, tags=value.tags)
 
 
-def _yielded(op_def: OpDefinition, items: Iterator[Any]) -> Iterator[Any]:
-    for item in items:
-        if not isinstance(item, YIELDABLE):
-            raise InvariantViolationError(
-                f"Op '{op_def.name}' yielded a value of type '{type(item).__name__}'. A generator yields Output(value, "
-                "output_name), MaterializeResult or events; an op with one plain value returns it."
-            )
-        if isinstance(item, Output) and item.output_name == DEFAULT_OUTPUT and DEFAULT_OUTPUT not in op_def.outs:
-            only = next(iter(op_def.outs), DEFAULT_OUTPUT) if len(op_def.outs) == 1 else DEFAULT_OUTPUT
-            yield _as_output(op_def, only, item)
-        else:
-            yield item
+def _yielded(op_def: OpDefinition, items: Generator[Any, Any, Any]) -> Iterator[Any]:
+    # Closed also when a result is refused half way, so that the user's ``finally`` runs then and not some time later.
+    with closing(items):
+        for item in items:
+            if not isinstance(item, YIELDABLE):
+                raise InvariantViolationError(
+                    f"Op '{op_def.name}' yielded a value of type '{type(item).__name__}'. A generator yields "
+                    "Output(value, output_name), MaterializeResult or events; an op with one plain value returns it."
+                )
+            if isinstance(item, Output) and item.output_name == DEFAULT_OUTPUT and len(op_def.outs) == 1:
+                yield _as_output(op_def, next(iter(op_def.outs)), item)
+            else:
+                yield item
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -142,18 +145,24 @@ def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return loop.run(coroutine)
 
 
-def _iterated(items: AsyncIterator[Any]) -> Iterator[Any]:
+def _iterated(items: AsyncGenerator[Any, Any]) -> Generator[Any, None, None]:
     with _Loop() as loop:
-        while True:
-            try:
+        try:
+            while True:
                 item = loop.run(_next(items))
-            except StopAsyncIteration:
-                return
-            yield item
+                if item is _END:
+                    return
+                yield item
+        finally:
+            loop.run(_closed(items))
 
 
-async def _next(items: AsyncIterator[Any]) -> Any:
-    return await anext(items)
+async def _next(items: AsyncGenerator[Any, Any]) -> Any:
+    return await anext(items, _END)
+
+
+async def _closed(items: AsyncGenerator[Any, Any]) -> None:
+    await items.aclose()
 
 
 class _Loop:

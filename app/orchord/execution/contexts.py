@@ -102,6 +102,16 @@ class OpExecutionContext(AssetMembers):
         return self.run.run_config
 
     @property
+    def run_tags(self) -> Mapping[str, str]:
+        """The run's tags."""
+        return self.run.tags
+
+    @property
+    def dagster_run(self) -> Run:
+        """The run, by the field's name."""
+        return self.run
+
+    @property
     def job_name(self) -> str:
         """The job's name."""
         return self.run.job_name

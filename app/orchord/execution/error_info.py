@@ -36,7 +36,8 @@ def _info(error: BaseException, masker: Masker, seen: set[int]) -> ErrorInfo:
         cls_name=type(error).__name__,
         message=masker.text(message_of(error)),
         stack=masker.text(_stack(error)),
-        cause=_info(cause, masker, seen) if cause is not None and id(cause) not in seen and len(seen) < _MAX_CAUSES
+        cause=_info(cause, masker, seen)
+        if cause is not None and id(cause) not in seen and len(seen) < _MAX_CAUSES
         else None,
     )
 

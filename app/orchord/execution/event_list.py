@@ -49,9 +49,7 @@ class EventList:
         self.events.append(Event(type_, utc_now(), message, step.key, data={"attempt": attempt}))
         return True
 
-    def finish(
-        self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool
-    ) -> None:
+    def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Note how an attempt ended."""
         self.events += result.events
         if result.status in (AttemptStatus.FAILURE, AttemptStatus.CANCELED):

@@ -131,5 +131,3 @@ def _asset_fields(event: Event) -> dict[str, Any]:
 
 def _is_within(step_key: str | None, node_name: str) -> bool:
     return step_key is not None and (step_key == node_name or step_key.startswith(f"{node_name}."))
-
-

@@ -1,4 +1,4 @@
-"""Running a job in this process: making its run from config, selection and resources, and its result from what happened.
+"""Running a job in this process: a run made from config, selection and resources, and a result from what happened.
 
 The steps themselves are followed in in_process.py; direct calls of ops are invocation.py.
 """
@@ -91,7 +91,7 @@ class InProcessEngine:
             created_at=(now := utc_now()),
             started_at=now,
             run_config=config,
-            tags={**(job.tags if job.run_tags is None else job.run_tags), **(tags or {})},
+            tags={**job.tags_of_runs, **(tags or {})},
             executor=IN_PROCESS_EXECUTOR,
             step_keys=step_keys,
             asset_selection=assets,

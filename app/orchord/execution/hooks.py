@@ -80,7 +80,7 @@ def run_hooks(scope: StepScope, op_config: Any, error: BaseException | None) -> 
     trigger = "success" if error is None else "failure"
     for hook in sorted(hooks, key=lambda one: one.name):
         if hook.trigger != trigger:
-            _note(scope, EventType.HOOK_SKIPPED, hook, f"Skipped hook '{hook.name}': the step's end was no {hook.trigger}")
+            _note(scope, EventType.HOOK_SKIPPED, hook, f"Skipped hook '{hook.name}': no {hook.trigger} came")
             continue
         context = HookContext(
             hook_def=hook,

@@ -34,9 +34,7 @@ class RunSink(Protocol):
     def claim(self, step: Step, attempt: int) -> bool:
         """Note that an attempt starts. False stops the run here: somebody else has it, or it was canceled."""
 
-    def finish(
-        self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool
-    ) -> None:
+    def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Note how an attempt ended, which steps are skipped because of it, and whether the run ends with it."""
 
     def skip(self, skips: Sequence[SkipStep], ends_run: bool) -> None:
@@ -186,9 +184,7 @@ class _Loop:
         if not self.sink.claim(step, turn.attempt):
             self.is_going = False
             return
-        result = self._execute(
-            StepRequest(self.run, step, turn.attempt, turn.retry_number, turn.command.missing)
-        )
+        result = self._execute(StepRequest(self.run, step, turn.attempt, turn.retry_number, turn.command.missing))
         if result.status is AttemptStatus.UP_FOR_RETRY:
             self.sink.finish(step, turn.attempt, result, (), False)
             due = time.monotonic() + (result.retry_delay_seconds or 0.0)

@@ -140,9 +140,7 @@ def _loaded(scope: StepScope, step_input: StepInput, ref: OutputRef | None) -> A
     return value
 
 
-def _upstream(
-    scope: StepScope, ref: OutputRef | None, key: AssetKey | None, manager_key: str
-) -> OutputContext | None:
+def _upstream(scope: StepScope, ref: OutputRef | None, key: AssetKey | None, manager_key: str) -> OutputContext | None:
     if ref is not None:
         return scope.output_context(ref, key, manager_key)
     if key is None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class ExecutionInterrupted(BaseException):  # noqa: N818 - it is a signal, as KeyboardInterrupt is
+class ExecutionInterrupted(BaseException):
     """The run was canceled while the step ran. Not an Exception, so that user code does not swallow it by accident."""
 
 

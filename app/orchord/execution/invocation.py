@@ -152,10 +152,13 @@ class _Call:
                 raise InvalidInvocationError(f"'{op_def.name}' has no input '{name}'.{did_you_mean(name, known)}")
             if name in valued:
                 values[name] = value
-        missing = [name for name, declared in valued.items() if name not in values and not _filled(declared, values, name)]
+        absent = [name for name in valued if name not in values]
+        missing = [name for name in absent if not _filled(valued[name], values, name)]
         if missing:
             names = ", ".join(f"'{name}'" for name in missing)
-            raise InvalidInvocationError(f"'{op_def.name}' needs a value for its input {names}. Give one, or a default.")
+            raise InvalidInvocationError(
+                f"'{op_def.name}' needs a value for its input {names}. Give one, or declare a default."
+            )
         for name, value in values.items():
             mistake = valued[name].dagster_type.check(value)
             if mistake is not None:

@@ -254,7 +254,7 @@ def record_event(scope: StepScope, event: Any) -> None:
         verdict = "passed" if event.success else "failed"
         scope.journal.add(
             EventType.STEP_EXPECTATION_RESULT,
-            f"Expectation '{event.label or 'unnamed'}' {verdict}" + (f": {event.description}" if event.description else ""),
+            ": ".join(filter(None, [f"Expectation '{event.label or 'unnamed'}' {verdict}", event.description])),
             {
                 "success": event.success,
                 "label": event.label,

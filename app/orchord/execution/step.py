@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from orchord.definitions.signals import Failure, RetryRequested
 from orchord.definitions.metadata import normalize_metadata
+from orchord.definitions.signals import Failure, RetryRequested
 from orchord.events import Event, EventType
 from orchord.execution import contexts, logs
 from orchord.execution.body import call_body, results_of
@@ -238,5 +238,3 @@ class _Attempt:
             values=self.scope.values,
             **more,
         )
-
-

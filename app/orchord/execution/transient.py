@@ -1,4 +1,4 @@
-"""The stand-in for an instance in a run that belongs to none: a folder of its own, and no database until one is asked for.
+"""The stand-in for an instance in a run that belongs to none: a folder, and no database until one is asked for.
 
 ``execute_in_process()`` without an instance must stay quick, so what user code rarely asks for is made when it does.
 Real instances are orchord.instance's, which installs the maker of an ephemeral one here.
@@ -6,7 +6,9 @@ Real instances are orchord.instance's, which installs the maker of an ephemeral 
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -24,20 +26,22 @@ class TransientInstance:
     """An instance for one in-process run. Its folder goes when it is closed or collected."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: str | None = None
+        self._removal: weakref.finalize[[str], TransientInstance] | None = None
         self._ephemeral: Any = None
 
     def storage_directory(self) -> str:
         """Return the folder in which IO managers without a ``base_dir`` store values."""
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="orchord-run-", ignore_cleanup_errors=True)
-        return self._folder.name
+            self._folder = tempfile.mkdtemp(prefix="orchord-run-")
+            self._removal = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder
 
     def close(self) -> None:
         """Remove the folder, and dispose of the database if one was made."""
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        if self._removal is not None:
+            self._removal()
+            self._folder = self._removal = None
         if self._ephemeral is not None:
             self._ephemeral.dispose()
             self._ephemeral = None
