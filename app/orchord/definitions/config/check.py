@@ -6,6 +6,7 @@ in env.py; a value that refers to one (``{"env": NAME}``) passes.
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +29,14 @@ from orchord.definitions.config.types import (
 )
 from orchord.errors import did_you_mean
 
-_SUGGESTION_BUDGET = 20_000
+KEY_PATTERNS = {
+    "Int": r"^-?[0-9]{1,300}$",
+    "Float": r"^-?[0-9]{1,300}(\.[0-9]{1,300})?$",
+    "Bool": r"^(true|false)$",
+}
+"""How keys that are no strings are written in JSON, whose keys all are."""
+
+_SUGGESTION_BUDGET = 10_000
 _SHOWN_CHARACTERS = 80
 _KIND_NAMES = {str: "String", bool: "Bool", int: "Int", float: "Float", list: "a list", tuple: "a list", dict: "a dict"}
 
@@ -154,7 +162,13 @@ class _Check:
         return plain
 
     def noneable(self, type_: NoneableType, value: Any, path: str, secret: bool) -> Any:
-        return None if value is None else self.run(type_.inner, value, path, secret)
+        if value is None:
+            return None
+        count = len(self.mistakes)
+        resolved = self.run(type_.inner, value, path, secret)
+        if len(self.mistakes) > count and isinstance(type_.inner, ScalarType):
+            self.mistakes[-1] = self.mistakes[-1].removesuffix(".") + " or None."
+        return resolved
 
     def array(self, type_: ArrayType, value: Any, path: str, secret: bool) -> Any:
         if not isinstance(value, (list, tuple)):
@@ -173,10 +187,8 @@ class _Check:
         return resolved
 
     def map_key(self, type_: ConfigType, key: Any, path: str) -> Any:
-        """JSON's keys are strings: a number may be written as one."""
         if isinstance(key, str) and isinstance(type_, ScalarType):
-            name = type_.name.removesuffix("Source")
-            key = _number_key(name, key)
+            key = _plain_key(type_.name.removesuffix("Source"), key)
         return self.run(type_, key, path, False)
 
     def length(self, constraints: Mapping[str, Any], value: Any, path: str, noun: str) -> None:
@@ -211,7 +223,7 @@ class _Check:
                 hint = self.suggestion(str(key), missing) or self.suggestion(str(key), fields)
                 hint = hint if fields else " No keys are known here."
                 self.mistakes.append(f"{_joined(path, key)}: unknown key.{hint}")
-        if len(resolved) < len(fields):
+        if type_.permissive or len(resolved) < len(fields):
             self.fill(fields, resolved, path, secret)
         return resolved
 
@@ -221,9 +233,10 @@ class _Check:
                 continue
             if item.has_default:
                 default = item.default
-                # Only a nested shape can have more to fill in; other defaults were checked when they were defined.
-                nested = isinstance(default, dict) and not is_env_reference(default)
-                resolved[name] = self.run(item.type, default, _joined(path, name), secret) if nested else default
+                if isinstance(default, (dict, list)):
+                    # A copy, as the caller may change it; and a nested shape may have defaults of its own to fill in.
+                    default = self.run(item.type, copy.deepcopy(default), _joined(path, name), secret)
+                resolved[name] = default
             elif item.is_required:
                 what = f" ({item.description})" if item.description else ""
                 self.mistakes.append(f"{_joined(path, name)}: missing, expected {describe(item.type)}{what}.")
@@ -301,13 +314,14 @@ def as_scalar(name: str, value: Any) -> Any:
     return int(value) if value.is_integer() else None
 
 
-def _number_key(name: str, key: str) -> Any:
-    try:
-        if name == "Int":
-            return int(key)
-        return float(key) if name == "Float" else key
-    except ValueError:
+def _plain_key(name: str, key: str) -> Any:
+    """JSON's keys are strings: a number or a boolean is written as one."""
+    if name == "Bool":
+        return {"true": True, "false": False}.get(key, key)
+    pattern = KEY_PATTERNS.get(name)
+    if pattern is None or not _compiled(pattern).fullmatch(key):
         return key
+    return int(key) if name == "Int" else float(key)
 
 
 def _of_kind(option: ConfigType, value: Any) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchord.definitions.config.check import KEY_PATTERNS
 from orchord.definitions.config.types import (
     ArrayType,
     ConfigField,
@@ -40,7 +41,6 @@ _ENV_REFERENCE: dict[str, Any] = {
     "required": ["env"],
     "additionalProperties": False,
 }
-_KEY_PATTERNS = {"Int": r"^\s*[+-]?[0-9]+(_[0-9]+)*\s*$"}
 
 
 def json_schema(type_: ConfigType, title: str | None = None) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _key_names(key: ConfigType) -> dict[str, Any]:
             schema = _scalar(ScalarType("String", key.constraints))
             return {"propertyNames": schema} if key.constraints else {}
         case ScalarType(name=name):
-            pattern = _KEY_PATTERNS.get(name.removesuffix("Source"))
+            pattern = KEY_PATTERNS.get(name.removesuffix("Source"))
             return {"propertyNames": {"pattern": pattern}} if pattern else {}
         case EnumType():
             return {"propertyNames": _schema(key)}
@@ -142,7 +142,7 @@ def _selector(type_: SelectorType) -> dict[str, Any]:
     ]
     if type_.discriminator is not None:
         options += [_flat_option(type_.discriminator, name, field) for name, field in type_.fields.items()]
-    schema: dict[str, Any] = {"anyOf": options}
+    schema: dict[str, Any] = {"anyOf": options} if options else {"not": {}}
     if type_.description:
         schema["description"] = type_.description
     return schema

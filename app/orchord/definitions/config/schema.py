@@ -144,6 +144,8 @@ class Selector(_Container):
 
     def __init__(self, fields: Mapping[str, Any], description: str | None = None) -> None:
         self.fields = _as_fields(fields, "Selector")
+        if not self.fields:
+            raise InvalidDefinitionError("A Selector has no fields, so no value could fit it. Give it at least one.")
         as_data = {name: field.as_data() for name, field in self.fields.items()}
         super().__init__(SelectorType(as_data, description=description), list(self.fields.values()))
 
@@ -166,6 +168,8 @@ class Enum(ConfigSchema):
     def __init__(self, name: str, enum_values: Sequence[EnumValue]) -> None:
         self.name = name
         self.enum_values = tuple(enum_values)
+        if not self.enum_values:
+            raise InvalidDefinitionError(f"Enum '{name}' has no values, so none could fit it. Give it at least one.")
         self._python_values = {item.config_value: item.python_value for item in self.enum_values}
         super().__init__(EnumType(name, tuple(self._python_values)))
 
