@@ -174,8 +174,8 @@ class Composition:
         known = node.definition.input_names
         bound = dict(zip(known, args, strict=False))
         if len(args) > len(known):
-            takes = f"{len(known)} inputs ({', '.join(known)})" if known else "no inputs"
-            self.note(f"{node.describe()} takes {takes}, and is given {len(args)} values")
+            takes = f"{_counted(len(known), 'input')} ({', '.join(known)})" if known else "no inputs"
+            self.note(f"{node.describe()} takes {takes}, and is given {_counted(len(args), 'value')}")
         for name, value in kwargs.items():
             if name not in known:
                 hint = did_you_mean(name, known) or " It takes none."
@@ -314,6 +314,10 @@ def compose(
         if name not in used:
             composition.note(f"its input '{name}' is passed to no node: pass it on, or remove it", origin)
     return composition.result
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _shown(value: Any) -> str:

@@ -251,9 +251,7 @@ class GraphDefinition(Configurable, NodeDefinition):
             InvalidDefinitionError: no name is given, or the graph takes no config of its own.
         """
         if name is None:
-            raise InvalidDefinitionError(
-                f"Graph '{self.name}' is configured without a name. Give configured(..., name=...)."
-            )
+            raise InvalidDefinitionError(f"Graph '{self.name}' is configured without a name. Give it one by name=.")
         if self.config is None:
             raise InvalidDefinitionError(
                 f"Graph '{self.name}' takes no config of its own, so it cannot be configured. "

@@ -88,7 +88,9 @@ def graph_mistakes(
             hint = did_you_mean(mapping.mapped_node_name, nodes)
             mistakes.append(at(mapping.origin, f"{goal} '{mapping.mapped_node_name}', which is no node of it.{hint}"))
         elif mapping.mapped_node_input_name not in node.definition.input_names:
-            mistakes.append(at(mapping.origin, f"{goal} {_no_input(node, mapping.mapped_node_input_name)}"))
+            hint = did_you_mean(mapping.mapped_node_input_name, node.definition.input_names) or " It takes none."
+            what = f"input '{mapping.mapped_node_input_name}', which {node.describe()} does not have.{hint}"
+            mistakes.append(at(mapping.origin, f"{goal} {what}"))
         elif mapping.mapped_node_input_name in dependencies.get(node.name, {}):
             what = f"input '{mapping.mapped_node_input_name}' of {node.describe()}, which another node feeds already"
             mistakes.append(at(mapping.origin, f"{goal} {what}"))
@@ -134,8 +136,10 @@ def _upstream_names(edges: Mapping[str, Dependency], nodes: Mapping[str, Node[An
     return [name for name in names if name in nodes]
 
 
-def _sources(edge: Dependency) -> list[DependencyDefinition]:
-    return list(edge.members()) if isinstance(edge, MultiDependencyDefinition) else [edge]
+def _sources(edge: Any) -> list[DependencyDefinition]:
+    if isinstance(edge, MultiDependencyDefinition):
+        return list(edge.members())
+    return [edge] if isinstance(edge, DependencyDefinition) else []
 
 
 def _names_that_differ(nodes: Mapping[str, Node[Any]]) -> list[str]:
@@ -172,12 +176,27 @@ def _edge_mistakes(nodes: Mapping[str, Node[Any]], node: Node[Any], input_name: 
             if given is Nothing and _may_be_stored_elsewhere(node, input_name):
                 continue
             if not connects(given, wanted, fan_in=fan_in):
-                what = f"output '{source.output}' of {nodes[source.node].describe()}, which gives {_type_name(given)}"
-                takes = "a list of values from several outputs" if fan_in else "it"
-                fix = f"input '{input_name}' of {node.describe()} is {_type_name(wanted)}, and cannot take {takes}"
-                mistakes.append(at(origin, f"{fix}: {what}"))
+                mistakes.append(at(origin, _unfit(node, input_name, wanted, source, nodes[source.node], given, fan_in)))
                 break
     return mistakes
+
+
+def _unfit(
+    node: Node[Any],
+    input_name: str,
+    wanted: Any,
+    source: DependencyDefinition,
+    source_node: Node[Any],
+    given: Any,
+    fan_in: bool,
+) -> str:
+    output = f"output '{source.output}' of {source_node.describe()}"
+    start = f"input '{input_name}' of {node.describe()} is {_type_name(wanted)}, and is given"
+    if given is Nothing:
+        return f"{start} {output}, which is Nothing: give that op a value to return, or declare In(Nothing)"
+    if fan_in:
+        return f"{start} a list with {output}: declare it as a list, or pass one output"
+    return f"{start} {output}, which is {_type_name(given)}"
 
 
 def _may_be_stored_elsewhere(node: Node[Any], input_name: str) -> bool:

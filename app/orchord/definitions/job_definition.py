@@ -239,6 +239,10 @@ class JobDefinition:
         """Return a copy with another executor."""
         return self._copied(executor_def=executor_def)
 
+    def with_loggers(self, logger_defs: Mapping[str, Any]) -> Self:
+        """Return a copy that has these loggers too; those it has already stay."""
+        return self._copied(logger_defs={**logger_defs, **self.logger_defs})
+
     def with_hooks(self, hook_defs: Iterable[HookDefinition]) -> Self:
         """Return a copy with further hooks on every step."""
         return self._copied(hooks=self.hooks | checked_hooks(hook_defs, f"job '{self.name}'"))
