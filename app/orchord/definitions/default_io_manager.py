@@ -1,6 +1,6 @@
-"""The IO manager that is used where nobody chose one. ``orchord.io_managers`` installs it when it is imported.
+"""The IO manager of jobs for which nobody named one: a door, as engine.py is, since IO managers stand above this.
 
-IO managers stand above definitions, which bind this one to jobs without importing any.
+``orchord.io_managers`` installs itself here when it is imported; without it, jobs have no default.
 """
 
 from __future__ import annotations
@@ -8,32 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from orchord.errors import InvariantViolationError
-
 if TYPE_CHECKING:
-    from orchord.definitions.resources import ResourceDefinition
+    from orchord.definitions.resources.definition import ResourceDefinition
 
-_factories: list[Callable[[], ResourceDefinition]] = []
+_installed: list[Callable[[], ResourceDefinition]] = []
 
 
 def install(factory: Callable[[], ResourceDefinition]) -> None:
-    """Set what gives the default IO manager's definition: the same one each time."""
-    _factories[:] = [factory]
+    """Set what makes the default IO manager."""
+    _installed[:] = [factory]
 
 
-def default_io_manager() -> ResourceDefinition:
-    """Return the definition of the default IO manager.
-
-    Raises:
-        InvariantViolationError: no IO managers have been imported.
-    """
-    if not _factories:
-        raise InvariantViolationError(
-            "No default IO manager is installed. Import `orchord`, not one of its inner modules alone."
-        )
-    return _factories[0]()
+def default_io_manager() -> ResourceDefinition | None:
+    """Return the default IO manager, or None when none is installed."""
+    return _installed[0]() if _installed else None
 
 
-def is_default(definition: Any) -> bool:
-    """Whether a resource is the default IO manager, and so nobody's choice."""
-    return bool(_factories) and definition is _factories[0]()
+def is_default(resource: Any) -> bool:
+    """Whether a resource is the default IO manager, and so was named by nobody."""
+    return bool(_installed) and resource is _installed[0]()
