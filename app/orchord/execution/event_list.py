@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from orchord.events import ErrorInfo, Event, EventType, utc_now
-from orchord.execution.in_process import RunEnd
+from orchord.execution.in_process import RunEnd, RunSink
 from orchord.execution.request import StepResult
 from orchord.plan.machine import SkipStep
 from orchord.plan.model import Step
@@ -26,15 +26,16 @@ _RUN_END_EVENTS = {
 
 
 class EventList:
-    """Keeps the events and values of one run.
+    """Keeps the events and values of one run, and tells a second sink if there is one.
 
     Attributes:
         events: everything that happened, in order.
         values: the value of each output, by step key and output name.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, recorder: RunSink | None = None) -> None:
         self.run = run
+        self.recorder = recorder
         self.values: dict[tuple[str, str], Any] = {}
         self.events: list[Event] = [
             Event(EventType.RUN_START, utc_now(), f"Started execution of run for '{run.job_name}'")
@@ -44,6 +45,8 @@ class EventList:
 
     def claim(self, step: Step, attempt: int) -> bool:
         """Note that an attempt starts."""
+        if self.recorder is not None and not self.recorder.claim(step, attempt):
+            return False
         type_, verb = (EventType.STEP_START, "Started") if attempt == 1 else (EventType.STEP_RESTARTED, "Restarted")
         message = f"{verb} execution of step '{step.key}'" + (f" (attempt {attempt})" if attempt > 1 else "")
         self.events.append(Event(type_, utc_now(), message, step.key, data={"attempt": attempt}))
@@ -58,10 +61,17 @@ class EventList:
         for name in result.outputs:
             if name in result.values:
                 self.values[step.key, name] = result.values[name]
-        self.skip(skips, ends_run)
+        self._note(skips)
+        if self.recorder is not None:
+            self.recorder.finish(step, attempt, result, skips, ends_run)
 
     def skip(self, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Note steps that are skipped."""
+        self._note(skips)
+        if self.recorder is not None:
+            self.recorder.skip(skips, ends_run)
+
+    def _note(self, skips: Sequence[SkipStep]) -> None:
         for skip in skips:
             data = {"status": str(skip.status)}
             message = f"Step '{skip.step_key}' was {skip.reason}"

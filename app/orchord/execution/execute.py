@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from orchord.definitions import default_io_manager
 from orchord.definitions.asset_key import AssetKey
-from orchord.definitions.config import as_run_config
+from orchord.definitions.config import as_run_config, merged
 from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
 from orchord.definitions.job_resources import resource_mistakes
 from orchord.definitions.resources import as_resource_definition
@@ -77,8 +77,8 @@ class InProcessEngine:
             InvalidSubsetError: the selection names what does not exist.
         """
         bound = bound_job(job, resources or {}, input_values or {})
-        resolved = bound.resolve_run_config(run_config)
-        config = job.default_run_config() if run_config is None else as_run_config(run_config)
+        config = merged(job.default_run_config(), {} if run_config is None else as_run_config(run_config))
+        resolved = bound.resolve_run_config(config)
         plan = compile_plan(bound if input_values else job)
         assets = None if asset_selection is None else selected_assets(bound, asset_selection)
         step_keys = selected_steps(bound, plan, op_selection, assets)
@@ -96,7 +96,9 @@ class InProcessEngine:
             step_keys=step_keys,
             asset_selection=assets,
         )
-        sink = EventList(run)
+        # An instance with storage writes the run down too, as it does for the runs that it launches.
+        recording = getattr(instance, "recording", None)
+        sink = EventList(run, recording(run) if recording is not None else None)
         with _instance(instance) as held:
             end = run_in_process(
                 bound, run, plan if step_keys is None else plan.select(step_keys), resolved, held, sink
