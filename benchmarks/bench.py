@@ -25,7 +25,7 @@ from measures import Samples, alternate
 from report import markdown, rows, show
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from stacks import HERE, BareCanvas, OrchordStack
+from stacks import HERE, BareCanvas, OrchordStack, resident_megabytes
 
 from orchord.embedded.postgres import start_postgres
 from orchord.embedded.valkey import start_valkey
@@ -122,6 +122,9 @@ class Bench:
             "orchord": lambda: orchord.run("process_numbers"),
             "dagster": lambda: dagster.run("process_numbers"),
         }
+        ours, theirs = resident_megabytes(orchord.sessions), resident_megabytes(dagster.sessions)
+        self.values["memory"] = ours / theirs
+        self.details["memory"] = f"orchord {ours:.0f} / dagster {theirs:.0f} MB"
         repetitions = 2 if self.options.quick else 5
         task = self.progress.add_task("process_numbers, Orchord and Dagster", total=repetitions)
         found = alternate(sides, repetitions, warm_up=1, tick=lambda: self.progress.advance(task))

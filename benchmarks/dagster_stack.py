@@ -61,6 +61,7 @@ class DagsterStack:
         )
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=120)
         self.repository: dict[str, Any] = {}
+        self.sessions: list[int] = []
 
     @contextlib.contextmanager
     def running(self) -> Iterator[DagsterStack]:
@@ -77,7 +78,7 @@ class DagsterStack:
                 "daemon": [str(programs / "dagster-daemon"), "run", *target],
             }.items():
                 log = self.folder / f"dagster-{name}.log"
-                stack.enter_context(background(argv, log, environment, directory=self.folder))
+                self.sessions.append(stack.enter_context(background(argv, log, environment, directory=self.folder)))
             wait_for(self._is_ready, "Dagster", seconds=120, logs=self.folder)
             yield self
 

@@ -38,6 +38,7 @@ MEASURES = (
     Measure("throughput", "runs per second, 200 numbers jobs at once / bare canvas", 0.6, 1.0, at_most=False),
     Measure("chain_growth", "time per step, chain of 1,000 / chain of 40", 1.2, 1.0),
     Measure("dagster", "trigger to end of the numbers job, Dagster / Orchord", 100, 250, at_most=False),
+    Measure("memory", "memory at rest (servers, daemon, worker), Orchord / Dagster", 0.5, 0.5),
     Measure("in_process", "execute_in_process of the numbers job", 20, 5, unit=" ms"),
     Measure("import", "import orchord in a fresh interpreter", 250, 100, unit=" ms"),
 )

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -27,14 +27,26 @@ UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 
 
 @contextlib.contextmanager
-def background(argv: list[str], log: Path, environment: Mapping[str, str], directory: Path = HERE) -> Iterator[None]:
-    """Run a program beside us; stop it, and all that it started, at the end."""
+def background(argv: list[str], log: Path, environment: Mapping[str, str], directory: Path = HERE) -> Iterator[int]:
+    """Run a program beside us, in a session of its own whose id is given; stop it, and all it started, at the end."""
     with log.open("wb") as output:
         process = spawn(argv, output=output, environment={**os.environ, **environment}, directory=directory)
     try:
-        yield
+        yield process.pid
     finally:
         stop(process, grace_seconds=20)
+
+
+def resident_megabytes(sessions: Iterable[int]) -> float:
+    """Return the memory of all processes of these sessions; what several share is counted once, in shares."""
+    wanted, kilobytes = set(sessions), 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            session = int((folder / "stat").read_text().rpartition(")")[2].split()[3])
+            if session in wanted:
+                lines = (folder / "smaps_rollup").read_text().splitlines()
+                kilobytes += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return kilobytes / 1024
 
 
 def wait_for(condition: Any, what: str, seconds: float = 60.0, logs: Path | None = None) -> None:
@@ -99,7 +111,7 @@ class OrchordStack:
         self.folder, self.port = folder, free_port()
         self.home = folder / "home"
         self.home.mkdir()
-        self.concurrency = concurrency
+        self.sessions: list[int] = []
         self.instance_file = "\n".join(
             [
                 f"storage: {{postgres: {{url: '{postgres_url}'}}}}",
@@ -128,7 +140,7 @@ class OrchordStack:
             stack.callback(self.client.close)
             for name, argv in programs.items():
                 log = self.folder / f"orchord-{name}.log"
-                stack.enter_context(background([orchord, *argv], log, environment))
+                self.sessions.append(stack.enter_context(background([orchord, *argv], log, environment)))
             wait_for(self._is_ready, "the Orchord stack", logs=self.folder)
             yield self
 
