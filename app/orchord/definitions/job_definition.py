@@ -131,6 +131,7 @@ class JobDefinition:
         self._resolved: dict[bytes, ResolvedRunConfig] = {}
 
     def _mistakes(self, config: Any) -> list[str]:
+        policy: Any = self.op_retry_policy
         mistakes = name_mistakes("a job", self.name) + list(self.wiring.mistakes)
         inputs = self.graph.input_names
         for name in self.input_values:
@@ -139,8 +140,8 @@ class JobDefinition:
                 mistakes.append(f"input_values gives '{name}', which is no input of the job.{hint}")
         if config is not None and not isinstance(config, Mapping | RunConfig | ConfigMapping):
             mistakes.append(f"config= is {config!r}: give a dict, a RunConfig or a ConfigMapping")
-        if self.op_retry_policy is not None and not isinstance(self.op_retry_policy, RetryPolicy):
-            mistakes.append(f"op_retry_policy is {self.op_retry_policy!r}: give a RetryPolicy")
+        if policy is not None and not isinstance(policy, RetryPolicy):
+            mistakes.append(f"op_retry_policy is {policy!r}: give a RetryPolicy")
         for place, reached in self.wiring.open_places.items():
             if place.path == "" and place.input_name in self.input_values:
                 continue

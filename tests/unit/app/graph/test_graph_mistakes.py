@@ -85,11 +85,16 @@ def test_all_mistakes_of_a_graph_come_at_once_with_their_lines():
     assert mistakes_of(wrong) == [
         "+1: op 'add' has no input 'rihgt'. Did you mean 'right'?",
         "+2: op 'double' takes 1 input (number), and is given 2 values",
-        "+3: input 'number' of op 'double_2' (an alias of 'double') is given the value 5, which is neither an output "
-        "of a node nor an input of the graph. Values come by config, by In(default_value=...), or from an op that "
-        "returns them",
-        "+4: input 'left' of op 'add_2' (an alias of 'add') is given all outputs of 'split' at once (low, high): "
-        "pass one of them",
+        (
+            "+3: input 'number' of op 'double_2' (an alias of 'double') is given the value 5, which is neither "
+            "an output "
+            "of a node nor an input of the graph. Values come by config, by In(default_value=...), or from an op that "
+            "returns them"
+        ),
+        (
+            "+4: input 'left' of op 'add_2' (an alias of 'add') is given all outputs of 'split' at once (low, high): "
+            "pass one of them"
+        ),
         "+4: input 'right' of op 'add_2' (an alias of 'add') is given the result of 'silent', which has no outputs",
         "+5: 'again' has no output 'hihg'. Did you mean 'high'?",
         "+0: its input 'unused' is passed to no node: pass it on, or remove it",
@@ -115,8 +120,12 @@ def test_an_empty_list_and_a_value_in_a_list():
 
     assert mistakes_of(wrong) == [
         "+1: input 'left' of op 'add' is given an empty list: pass at least one output",
-        "+1: the list for input 'right' of op 'add' is given the value 'text', which is neither an output of a node "
-        "nor an input of the graph. Values come by config, by In(default_value=...), or from an op that returns them",
+        (
+            "+1: the list for input 'right' of op 'add' is given the value 'text', which is neither an output of "
+            "a node "
+            "nor an input of the graph. Values come by config, by In(default_value=...), or from an op that "
+            "returns them"
+        ),
     ]
 
 
@@ -160,10 +169,16 @@ def test_types_that_can_never_fit():
 
     assert mistakes_of(wrong) == [
         "+1: input 'number' of op 'double' is Int, and is given output 'result' of op 'word', which is String",
-        "+2: input 'number' of op 'double_2' (an alias of 'double') is Int, and is given a list with output 'result' of "
-        "op 'one': declare it as a list, or pass one output",
-        "+3: input 'left' of op 'add' is Any, and is given output 'result' of op 'nothing', which is Nothing: give that "
-        "op a value to return, or declare In(Nothing)",
+        (
+            "+2: input 'number' of op 'double_2' (an alias of 'double') is Int, and is given a list with output "
+            "'result' of "
+            "op 'one': declare it as a list, or pass one output"
+        ),
+        (
+            "+3: input 'left' of op 'add' is Any, and is given output 'result' of op 'nothing', which is "
+            "Nothing: give that "
+            "op a value to return, or declare In(Nothing)"
+        ),
     ]
 
 
@@ -247,8 +262,10 @@ def test_values_of_another_graph():
         double(kept[0])
 
     assert mistakes_of(wrong) == [
-        "+1: input 'number' of op 'double' is given a value of another graph ('other'): make it an input of this "
-        "graph, and pass it in"
+        (
+            "+1: input 'number' of op 'double' is given a value of another graph ('other'): make it an input of this "
+            "graph, and pass it in"
+        )
     ]
 
 
@@ -259,8 +276,10 @@ def test_parameters_of_a_graph_function():
     sentences = mistakes_of(wrong, graph(ins={"z": GraphIn()}))
     assert sentences == [
         "+0: its parameter '*many' takes any number of inputs: name each",
-        "+0: its input 'x' has a default, which no node would see: give the op's input the default instead, or the "
-        "job input_values=",
+        (
+            "+0: its input 'x' has a default, which no node would see: give the op's input the default instead, or the "
+            "job input_values="
+        ),
         "+0: its parameter '*more' takes any number of inputs: name each",
         "+0: ins= names 'z', which is no parameter of the function. Known: x.",
     ]
@@ -287,10 +306,15 @@ def test_inputs_that_nothing_can_give_a_value():
         fine()
 
     assert mistakes_of(wrong, job) == [
-        "+1: input 'frame' of step 'show' has no value, and run config cannot give one of type Frame: connect it to an "
-        "output, or give it a default value",
-        "+2: input 'limits' of step 'check' has no value, and run config cannot give one of type Limits: config "
-        "arrives in the parameter named 'config': rename it",
+        (
+            "+1: input 'frame' of step 'show' has no value, and run config cannot give one of type Frame: "
+            "connect it to an "
+            "output, or give it a default value"
+        ),
+        (
+            "+2: input 'limits' of step 'check' has no value, and run config cannot give one of type Limits: config "
+            "arrives in the parameter named 'config': rename it"
+        ),
     ]
 
 
@@ -326,8 +350,10 @@ class TestExplicitForm:
             f"  1. {at}dependencies name 'sub', which is not in node_defs. Known: add, double, one.",
             f"  2. {at}op 'double' has no input 'nubmer'. Did you mean 'number'?",
             f"  3. {at}input 'left' of op 'add' depends on 'oen', which is no node of the graph. Did you mean 'one'?",
-            f"  4. {at}input 'right' of op 'add' depends on output 'resutl', which op 'one' does not have. "
-            "Did you mean 'result'?",
+            (
+                f"  4. {at}input 'right' of op 'add' depends on output 'resutl', which op 'one' does not have. "
+                "Did you mean 'result'?"
+            ),
             "  5. its input 'x' is mapped to 'dobule', which is no node of it. Did you mean 'double'?",
             "  6. its input 'y' is mapped to input 'middle', which op 'add' does not have. Known: left, right.",
             "  7. its output 'z' is mapped to output 'reslut', which op 'add' does not have. Did you mean 'result'?",
@@ -374,7 +400,8 @@ class TestExplicitForm:
             lambda: GraphDefinition("g", node_defs=[one, double], dependencies={"double": {"number": "one"}})
         )
         assert text.endswith(
-            ": input 'number' of op 'double' depends on 'one': give a DependencyDefinition or a MultiDependencyDefinition"
+            ": input 'number' of op 'double' depends on 'one': give a DependencyDefinition or a "
+            "MultiDependencyDefinition"
         )
         text = refused(lambda: MultiDependencyDefinition([]))
         assert text == "MultiDependencyDefinition needs at least one dependency."
@@ -416,10 +443,15 @@ class TestOps:
             "required_resource_keys holds 5, which is not text",
             "it has both config_schema= and a parameter 'config': keep one of them",
             "its input 'start' is Nothing, so no value arrives for the parameter of that name: remove the parameter",
-            "its input 'nubmer' is no parameter of the function. Did you mean 'number'? Add the parameter, or declare "
-            "In(Nothing) for an order without a value",
-            "its input 'text' is no parameter of the function. Known: number, start. Add the parameter, or declare "
-            "In(Nothing) for an order without a value",
+            (
+                "its input 'nubmer' is no parameter of the function. Did you mean 'number'? Add the parameter, or "
+                "declare "
+                "In(Nothing) for an order without a value"
+            ),
+            (
+                "its input 'text' is no parameter of the function. Known: number, start. Add the parameter, or declare "
+                "In(Nothing) for an order without a value"
+            ),
             "the output 'b' is declared by <class 'int'>: give an Out, such as Out(int)",
             "an output cannot be named 'c d': use letters, digits and underscores only",
             "it declares 3 outputs (a, b, c d), and its return annotation is tuple[int, int]: make it a tuple of 3",

@@ -259,7 +259,7 @@ def test_an_error_in_a_graph_function_leaves_no_graph_open():
     [
         (lambda value: value + 1, "used in arithmetic"),
         (lambda value: 1 - value, "used in arithmetic"),
-        (lambda value: [item for item in value], "looped over or unpacked"),
+        (lambda value: list(value), "looped over or unpacked"),
         (lambda value: bool(value), "used as a condition"),
         (lambda value: value["a"], "indexed with ['a']"),
         (lambda value: value > 1, "compared"),

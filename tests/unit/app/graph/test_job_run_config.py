@@ -145,8 +145,10 @@ def test_inputs_that_nothing_feeds_take_their_values_from_config():
         "many": {"numbers": [1, 2], "anything": {"free": "form"}},
     }
     assert mistakes(open_ends, {"ops": {"show": {"inputs": {"number": "no"}}}}) == [
-        "ops.show.inputs.number: found 'no' (String), expected Int or a dict with exactly one of 'value', 'json', "
-        "'pickle'.",
+        (
+            "ops.show.inputs.number: found 'no' (String), expected Int or a dict with exactly one of 'value', 'json', "
+            "'pickle'."
+        ),
         "ops.nested: missing, expected a dict with 'inputs'.",
         "ops.many: missing, expected a dict with 'inputs'.",
         "inputs: missing, expected a dict with 'number'.",
