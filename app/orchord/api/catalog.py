@@ -1,7 +1,7 @@
-"""What the code locations define, as the API's routes look it up: by location, job and asset.
+"""What the code locations define, as the API's routes look it up: locations, jobs, assets.
 
-Everything is read from the snapshots that workers have published; user code is never imported. A decoded snapshot
-is kept for as long as its location has that snapshot.
+Everything is read from the snapshots that workers have published; user code is never imported. One job is found by
+orchord.instance.launch, as launching finds it.
 """
 
 from __future__ import annotations
@@ -9,20 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchord.api.problems import ProblemError
-from orchord.errors import AssetNotFoundError, JobNotFoundError, LocationNotFoundError, did_you_mean
-from orchord.snapshot import AssetSnapshot, JobSnapshot, LocationSnapshot
+from orchord.errors import AssetNotFoundError, LocationNotFoundError, did_you_mean
+from orchord.snapshot import AssetSnapshot, JobSnapshot
 
 if TYPE_CHECKING:
-    from orchord.instance import OrchordInstance
-    from orchord.storage import LocationRow
-
-
-class KnownLocation(NamedTuple):
-    """A code location's row, and its snapshot when its code could be loaded."""
-
-    row: LocationRow
-    snapshot: LocationSnapshot | None
+    from orchord.storage import LocationRow, Storage
 
 
 class KnownAsset(NamedTuple):
@@ -32,58 +23,40 @@ class KnownAsset(NamedTuple):
     asset: AssetSnapshot
 
 
-def known_locations(instance: OrchordInstance, name: str | None = None) -> list[KnownLocation]:
+def known_locations(storage: Storage, name: str | None = None) -> list[LocationRow]:
     """Return every code location by name, or the one that is asked for.
 
     Raises:
         LocationNotFoundError: none has this name.
     """
-    rows = sorted(instance.storage.locations.all(), key=lambda row: row.name)
-    if name is not None:
-        chosen = [row for row in rows if row.name == name]
-        if not chosen:
-            hint = did_you_mean(name, (row.name for row in rows))
-            raise LocationNotFoundError(f"No code location is called '{name}'.{hint}")
-        rows = chosen
-    return [KnownLocation(row, instance.location_snapshot(row)) for row in rows]
+    rows = storage.locations.all()
+    if name is None:
+        return rows
+    chosen = [row for row in rows if row.name == name]
+    if not chosen:
+        hint = did_you_mean(name, (row.name for row in rows))
+        raise LocationNotFoundError(f"No code location is called '{name}'.{hint}")
+    return chosen
 
 
-def known_jobs(instance: OrchordInstance, location: str | None = None) -> list[tuple[str, JobSnapshot]]:
+def known_jobs(storage: Storage, location: str | None = None) -> list[tuple[str, JobSnapshot]]:
     """Return every job with its location's name, by location and name."""
     found = [
-        (known.row.name, job)
-        for known in known_locations(instance, location)
-        if known.snapshot is not None
-        for job in known.snapshot.jobs
+        (row.name, job)
+        for row in known_locations(storage, location)
+        if row.snapshot is not None
+        for job in row.snapshot.jobs
     ]
     return sorted(found, key=lambda pair: (pair[0], pair[1].name))
 
 
-def find_job(instance: OrchordInstance, name: str, location: str | None = None) -> tuple[str, JobSnapshot]:
-    """Return one job and its location's name.
-
-    Raises:
-        LocationNotFoundError, JobNotFoundError: there is none.
-        ProblemError: several locations have such a job (409).
-    """
-    jobs = known_jobs(instance, location)
-    found = [(place, job) for place, job in jobs if job.name == name]
-    if not found:
-        where = f" in location '{location}'" if location is not None else ""
-        raise JobNotFoundError(f"No job is called '{name}'{where}.{did_you_mean(name, (job.name for _, job in jobs))}")
-    if len(found) > 1:
-        places = ", ".join(place for place, _ in found)
-        raise ProblemError(409, "ambiguous-job", f"Several locations have a job '{name}': {places}. Give the location.")
-    return found[0]
-
-
-def known_assets(instance: OrchordInstance, location: str | None = None) -> list[KnownAsset]:
+def known_assets(storage: Storage, location: str | None = None) -> list[KnownAsset]:
     """Return every asset by key. Of a key that several locations know, that one comes first which makes it."""
     found = [
-        KnownAsset(known.row.name, asset)
-        for known in known_locations(instance, location)
-        if known.snapshot is not None
-        for asset in known.snapshot.assets
+        KnownAsset(row.name, asset)
+        for row in known_locations(storage, location)
+        if row.snapshot is not None
+        for asset in row.snapshot.assets
     ]
     return sorted(found, key=lambda known: (known.asset.key, not known.asset.is_materializable, known.location))
 

@@ -25,7 +25,9 @@ class LaunchBody(RequestModel):
     run_config: JsonObject = Field(default={}, description="Merged over the job's default run config.")
     tags: Tags = Field(default={}, description="Put on the run, beside the job's own.")
     op_selection: Selection | None = Field(default=None, description='Such as ["*load", "clean+"]; default: every op.')
-    asset_selection: Selection | None = Field(default=None, description="Asset keys; default: every asset of the job.")
+    asset_selection: Selection | None = Field(
+        default=None, description='In the selection grammar, such as ["a", "b+"]; default: every asset.'
+    )
 
 
 class LaunchQuery(RequestModel):

@@ -72,7 +72,7 @@ def read_asset(path: AssetPath, query: LocationQuery) -> AssetDetailBody:
 
     A key whose last part is `materializations` or `-` is written with `/-` behind it.
     """
-    assets = known_assets(the_instance(), query.location)
+    assets = known_assets(the_instance().storage, query.location)
     latest = the_instance().storage.assets.latest([path.key]).get(path.key)
     shown = EventBody.of(latest) if latest else None
     try:
@@ -114,7 +114,7 @@ def report_materialization(path: AssetPath, body: MaterializationBody) -> Respon
 
 
 def _chosen(query: AssetListQuery) -> list[KnownAsset]:
-    known = known_assets(the_instance(), query.location)
+    known = known_assets(the_instance().storage, query.location)
     if query.selection is not None:
         selected = {key.to_user_string() for key in _selected(query.selection, [one.asset for one in known])}
         known = [one for one in known if one.asset.key in selected]
@@ -136,6 +136,6 @@ def _selected(selection: str, assets: list[AssetSnapshot]) -> set[AssetKey]:
 
 
 def _must_exist(key: str) -> None:
-    assets = known_assets(the_instance())
+    assets = known_assets(the_instance().storage)
     if not any(known.asset.key == key for known in assets) and key not in the_instance().storage.assets.latest([key]):
         find_asset(assets, key)

@@ -16,13 +16,15 @@ from orchord.events import utc_now
 #: A worker that has not reported itself for so long does not count.
 WORKER_SILENCE = timedelta(seconds=30)
 
+_VERSION = version("orchord")
+
 routes = Routes("health", "Whether the server, and everything behind it, works.", prefix=None)
 
 
 @routes.get("/livez", {200: LivenessBody})
 def live() -> LivenessBody:
     """Tell that this process answers. Asks nothing of the database or the broker."""
-    return LivenessBody(status="alive", version=version("orchord"))
+    return LivenessBody(status="alive", version=_VERSION)
 
 
 @routes.get("/readyz", {200: ReadinessBody})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
-from orchord.api.catalog import KnownLocation, find_job, known_jobs, known_locations
+from orchord.api.catalog import known_jobs, known_locations
 from orchord.api.models.jobs import (
     JobBody,
     JobDetailBody,
@@ -21,6 +22,8 @@ from orchord.api.routes.health import WORKER_SILENCE
 from orchord.api.routing import Routes
 from orchord.api.state import the_instance
 from orchord.events import utc_now
+from orchord.instance.launch import find_job
+from orchord.storage import LocationRow
 
 location_routes = Routes("locations", "Code locations: user code, as its workers have published it.")
 job_routes = Routes("jobs", "What can be run.")
@@ -35,17 +38,17 @@ def workers_alive() -> Counter[str]:
 def list_locations() -> LocationList:
     """List the code locations."""
     alive = workers_alive()
-    known = known_locations(the_instance())
-    return LocationList(items=[LocationBody(**_location_fields(one, alive)) for one in known])
+    rows = known_locations(the_instance().storage)
+    return LocationList(items=[LocationBody.model_construct(**_location_fields(row, alive)) for row in rows])
 
 
 @location_routes.get("/locations/<location>", {200: LocationDetailBody})
 def read_location(path: LocationPath) -> LocationDetailBody:
     """Read one code location with the names of what it defines."""
-    known = known_locations(the_instance(), path.location)[0]
-    snapshot = known.snapshot
-    return LocationDetailBody(
-        **_location_fields(known, workers_alive()),
+    row = known_locations(the_instance().storage, path.location)[0]
+    snapshot = row.snapshot
+    return LocationDetailBody.model_construct(
+        **_location_fields(row, workers_alive()),
         jobs=[job.name for job in snapshot.jobs] if snapshot else [],
         assets=[asset.key for asset in snapshot.assets] if snapshot else [],
         schedules=[schedule.name for schedule in snapshot.schedules] if snapshot else [],
@@ -57,18 +60,18 @@ def read_location(path: LocationPath) -> LocationDetailBody:
 @job_routes.get("/jobs", {200: JobList}, problems=(404,))
 def list_jobs(query: LocationQuery) -> JobList:
     """List the jobs of one code location, or of all."""
-    return JobList(items=[JobBody.of(place, job) for place, job in known_jobs(the_instance(), query.location)])
+    return JobList(items=[JobBody.of(place, job) for place, job in known_jobs(the_instance().storage, query.location)])
 
 
 @job_routes.get("/jobs/<job>", {200: JobDetailBody}, problems=(409,))
 def read_job(path: JobPath, query: LocationQuery) -> JobDetailBody:
     """Read one job with its graph, its plan, its config schema and its default run config."""
-    place, job = find_job(the_instance(), path.job, query.location)
-    return JobDetailBody.detailed(place, job, plan_body(job.plan))
+    location, job = find_job(the_instance().storage, path.job, query.location)
+    return JobDetailBody.detailed(location.name, job, plan_body(job.plan))
 
 
-def _location_fields(known: KnownLocation, alive: Counter[str]) -> dict[str, object]:
-    row, snapshot = known
+def _location_fields(row: LocationRow, alive: Counter[str]) -> dict[str, Any]:
+    snapshot = row.snapshot
     return {
         "name": row.name,
         "loaded_at": row.loaded_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 
 from flask import Response
@@ -119,24 +120,21 @@ def read_run_log(path: StepPath, query: LogQuery) -> LogBody:
     chunk = instance.compute_log_manager.read(
         run.run_id, path.step, attempt, LogStream(query.stream), query.offset, query.limit
     )
-    data = chunk.data if chunk.is_complete else chunk.data[: _whole_characters(chunk.data)]
+    text, used = decoded(chunk.data, is_last=chunk.is_complete)
     return LogBody(
         run_id=run.run_id,
         step_key=path.step,
         attempt=attempt,
         stream=query.stream,
         offset=query.offset,
-        text=data.decode("utf-8", errors="replace"),
-        next_offset=query.offset + len(data),
+        text=text,
+        next_offset=query.offset + used,
         is_complete=chunk.is_complete,
     )
 
 
-def _whole_characters(data: bytes) -> int:
-    """Return the length of ``data`` without a UTF-8 character that is cut at its end."""
-    for back in range(1, min(4, len(data)) + 1):
-        byte = data[-back]
-        if byte & 0xC0 != 0x80:
-            needed = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
-            return len(data) - back if needed > back else len(data)
-    return len(data)
+def decoded(data: bytes, *, is_last: bool) -> tuple[str, int]:
+    """Return bytes as text, and how many of them it stands for: a character that is cut at the end waits."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(data, final=is_last)
+    return text, len(data) - len(decoder.getstate()[0])
