@@ -66,7 +66,9 @@ def fields(inner: st.SearchStrategy[ConfigType]) -> st.SearchStrategy[dict[str, 
 def containers(inner: st.SearchStrategy[ConfigType]) -> st.SearchStrategy[ConfigType]:
     shapes = st.builds(ShapeType, st.just("S"), fields(inner), st.booleans())
     tagged = st.dictionaries(
-        st.sampled_from(["cat", "dog"]), st.builds(ConfigField, st.builds(ShapeType, st.just("T"), fields(inner))), min_size=1
+        st.sampled_from(["cat", "dog"]),
+        st.builds(ConfigField, st.builds(ShapeType, st.just("T"), fields(inner))),
+        min_size=1,
     )
     return st.one_of(
         st.builds(NoneableType, inner),
@@ -109,9 +111,7 @@ def valid_values(type_: ConfigType) -> st.SearchStrategy[Any]:
             optional = {name: valid_values(item.type) for name, item in items.items() if not item.is_required}
             return st.fixed_dictionaries(required, optional=optional)
         case SelectorType(fields=items) if items:
-            one = st.one_of(
-                *[st.fixed_dictionaries({name: valid_values(item.type)}) for name, item in items.items()]
-            )
+            one = st.one_of(*[st.fixed_dictionaries({name: valid_values(item.type)}) for name, item in items.items()])
             if type_.discriminator is None:
                 return one
             return one | one.map(lambda chosen: {"kind": next(iter(chosen)), **next(iter(chosen.values()))})
@@ -131,7 +131,10 @@ def test_check_config_and_json_schema_agree(pair: tuple[ConfigType, Any]) -> Non
     type_, value = pair
     validator = jsonschema_rs.Draft202012Validator(json_schema(type_))
     result = check_config(type_, value, "here")
-    assert result.success == validator.is_valid(value), (result.mistakes, [str(e) for e in validator.iter_errors(value)])
+    assert result.success == validator.is_valid(value), (
+        result.mistakes,
+        [str(e) for e in validator.iter_errors(value)],
+    )
 
 
 @QUIET

@@ -5,7 +5,7 @@ import enum
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -67,10 +67,10 @@ class Everything(Config):
     count: int = PydanticField(ge=1, le=10, description="how many")
     name: str = PydanticField(pattern="^[a-z]", min_length=1, max_length=8, alias="label")
     color: Color = Color.RED
-    pet: Union[Cat, Dog] = PydanticField(discriminator="kind")
+    pet: Cat | Dog = PydanticField(discriminator="kind")
     pets: list[Annotated[Cat | Dog, PydanticField(discriminator="kind")]] = []
     inner: Inner
-    maybe: Optional[int] = None
+    maybe: int | None = None
     either: int | str = 0
     by_color: dict[Color, int] = {}
     by_number: dict[int, str] = {}

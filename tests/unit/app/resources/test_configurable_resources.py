@@ -3,11 +3,11 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any
 
 import pytest
-from pydantic import PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic import Field as PydanticField
+from pydantic import PrivateAttr, SecretStr, ValidationError, field_validator
 
 from orchord.definitions.config import Config, EnvVar, check_config
 from orchord.definitions.resources import (
@@ -44,7 +44,7 @@ class Credentials(ConfigurableResource):
 class Database(ConfigurableResource):
     url: str
     credentials: Credentials
-    _connection: Optional[str] = PrivateAttr(default=None)
+    _connection: str | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: InitResourceContext) -> None:
         LOG.append("database up")
@@ -54,7 +54,7 @@ class Database(ConfigurableResource):
         LOG.append("database down")
         self._connection = None
 
-    def query(self) -> Optional[str]:
+    def query(self) -> str | None:
         return self._connection
 
 
@@ -145,7 +145,10 @@ def test_environment_variables_are_read_at_launch_and_never_shown(monkeypatch: p
     with build_resources({"db": Database(url="u", credentials=credentials)}) as resources:
         assert resources.db.query() == "u?hunter2"
         assert resources.db.credentials.port == 99
-        assert repr(resources.db) == "Database(url='u', credentials=Credentials(token=EnvVar('TOKEN'), port=EnvVar.int('PORT')))"
+        assert (
+            repr(resources.db)
+            == "Database(url='u', credentials=Credentials(token=EnvVar('TOKEN'), port=EnvVar.int('PORT')))"
+        )
         assert "hunter2" not in repr(resources)
     outer = as_resource_definition(Database(url=EnvVar("URL"), credentials=credentials))
     assert outer.env_var_names == {"URL", "TOKEN", "PORT"}
@@ -337,7 +340,9 @@ def test_a_failing_set_up_names_the_resource_and_tears_down_the_others() -> None
         def setup_for_execution(self, context: InitResourceContext) -> None:
             raise ConnectionError("no route")
 
-    with pytest.raises(ResourceInitError, match="Resource 'broken' could not be set up: ConnectionError: no route") as caught:
+    with pytest.raises(
+        ResourceInitError, match="Resource 'broken' could not be set up: ConnectionError: no route"
+    ) as caught:
         with build_resources({"broken": Broken(credentials=Credentials(token="t"))}):
             pass
     assert isinstance(caught.value.__cause__, ConnectionError)
@@ -345,5 +350,7 @@ def test_a_failing_set_up_names_the_resource_and_tears_down_the_others() -> None
 
 
 def test_a_class_instead_of_an_instance_is_refused_with_the_fix() -> None:
-    with pytest.raises(InvalidInvocationError, match="Give an instance, as in Credentials\\(...\\), or Credentials.conf"):
+    with pytest.raises(
+        InvalidInvocationError, match="Give an instance, as in Credentials\\(...\\), or Credentials.conf"
+    ):
         as_resource_definition(Credentials)
