@@ -41,6 +41,7 @@ _WITHOUT_EFFECT: Mapping[str, str] = {
     "telemetry": "nothing is ever sent",
 }
 _CELERY_KEYS = ("broker", "result_backend", "worker_concurrency", "visibility_timeout_seconds")
+_LOCAL_COMPUTE_LOGS = ("LocalComputeLogManager", "orchord.compute_logs:LocalComputeLogManager")
 _SECTIONS = (
     "storage",
     *OLDER_SECTIONS,
@@ -122,9 +123,7 @@ class InstanceConfig(msgspec.Struct, frozen=True):
             celery=_celery(document.get("celery"), mistakes),
             run_launcher=_plugin(document, "run_launcher", ("CeleryRunLauncher", CELERY_RUN_LAUNCHER), mistakes),
             run_coordinator=_coordinator(document, mistakes),
-            compute_logs=_plugin(
-                document, "compute_logs", ("LocalComputeLogManager", "orchord.compute_logs:LocalComputeLogManager"), mistakes
-            ),
+            compute_logs=_plugin(document, "compute_logs", _LOCAL_COMPUTE_LOGS, mistakes),
             storage_pool=pool,
             without_effect=tuple(f"{key}: {_WITHOUT_EFFECT[key]}" for key in document if key in _WITHOUT_EFFECT),
             file=file,
@@ -176,9 +175,7 @@ def _artifact_folder(value: Any, home: Path, mistakes: list[str]) -> Path:
     if not isinstance(value, dict) or not isinstance(value.get("base_dir"), str):
         mistakes.append("local_artifact_storage: expected a mapping with base_dir, a folder.")
         return home
-    mistakes += [
-        f"local_artifact_storage: unknown key '{key}'. Known: base_dir." for key in value if key != "base_dir"
-    ]
+    mistakes += [f"local_artifact_storage: unknown key '{key}'. Known: base_dir." for key in value if key != "base_dir"]
     return home / Path(value["base_dir"]).expanduser()
 
 
@@ -206,4 +203,3 @@ def _celery(value: Any, mistakes: list[str]) -> dict[str, Any]:
     if "result_backend" not in section and not broker.startswith(("redis", "valkey", "sentinel")):
         mistakes.append("celery.result_backend: missing. With this broker, give a Redis or Valkey URL for chords.")
     return {"result_backend": broker, **section, "broker": broker}
-

@@ -109,7 +109,10 @@ def _why(row: LocationRow) -> str:
 
 
 def launch(
-    instance: OrchordInstance, request: LaunchRequest, lineage: Lineage | None = None, steps: Sequence[str] | None = None
+    instance: OrchordInstance,
+    request: LaunchRequest,
+    lineage: Lineage | None = None,
+    steps: Sequence[str] | None = None,
 ) -> tuple[Run, bool]:
     """Record a run and hand it to the run coordinator.
 
@@ -132,9 +135,10 @@ def launch(
     """
     location, job = find_job(instance.storage, request.job_name, request.location)
     run, selection = _checked_run(instance, request, location, job, lineage, steps)
-    events = [Event(EventType.RUN_STARTING, run.created_at, f"Run of job '{job.name}' was created.")]
+    at = run.created_at
+    events = [Event(EventType.RUN_STARTING, at, f"Run of job '{job.name}' was created.")]
     events += [
-        Event(EventType.ASSET_MATERIALIZATION_PLANNED, run.created_at, f"Will materialize '{key}'.", step, asset_key=key)
+        Event(EventType.ASSET_MATERIALIZATION_PLANNED, at, f"Will materialize '{key}'.", step, asset_key=key)
         for step, key in selection.planned_assets
     ]
     stored, created = instance.storage.runs.create(run, events)
@@ -217,8 +221,8 @@ def _checked_config(job: JobSnapshot, given: Any, mistakes: list[str]) -> dict[s
         return {}
     if size > MAX_RUN_CONFIG_BYTES:
         mistakes.append(
-            f"run config: it is {size / 1e6:.1f} MB as JSON, and at most {MAX_RUN_CONFIG_BYTES / 1e6:.0f} MB are taken. "
-            "Store the data elsewhere, and give its address."
+            f"run config: it is {size / 1e6:.1f} MB as JSON, and at most {MAX_RUN_CONFIG_BYTES / 1e6:.0f} MB are "
+            "taken. Store the data elsewhere, and give its address."
         )
         return {}
     mistakes += check_config(job.config_type, config).mistakes
@@ -255,5 +259,3 @@ def _checked_tags(
 def own_tag(key: str) -> str:
     """Return a tag's key with Dagster's prefix read as ours."""
     return f"orchord/{key.removeprefix('dagster/')}" if key.startswith("dagster/") else key
-
-

@@ -75,14 +75,14 @@ class RunLauncher(ABC):
         """Return a context that watches for a run's end. Enter it before launching, and no end is missed."""
         return _polling(self.instance, run_id)
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027  # a launcher without a broker has nothing to check
         """Check that runs could be handed over now.
 
         Raises:
             BrokerUnavailableError: they could not.
         """
 
-    def dispose(self) -> None:
+    def dispose(self) -> None:  # noqa: B027  # nor to give back
         """Give back connections and threads."""
 
 

@@ -81,7 +81,8 @@ def parse_plugin(section: str, value: Any, mistakes: list[str]) -> PluginSpec | 
         return PluginSpec(section, class_name, known[class_name], config)
     if root == "orchord" and module != "orchord":
         return PluginSpec(section, class_name, f"{module}:{class_name}", config)
-    mistakes.append(f"{section}: no class '{class_name}' of module '{module}' is known.{did_you_mean(class_name, known)}")
+    hint = did_you_mean(class_name, known)
+    mistakes.append(f"{section}: no class '{class_name}' of module '{module}' is known.{hint}")
     return None
 
 

@@ -70,10 +70,8 @@ def select(
         step_keys = tuple(step.key for step in plan.steps if step.key in wanted)
         _refuse_unfed_inputs(job, step_keys, inherited)
         plan = plan.select(step_keys)
-    wanted_assets = None if asset_keys is None else set(asset_keys)
-    planned = tuple(
-        (step.key, key) for step in plan.steps for key in step.asset_keys if wanted_assets is None or key in wanted_assets
-    )
+    made = set(job.asset_keys if asset_keys is None else asset_keys)
+    planned = tuple((step.key, key) for step in plan.steps for key in step.asset_keys if key in made)
     return Selection(plan, step_keys, asset_keys, planned)
 
 
@@ -88,7 +86,9 @@ def _chosen_assets(location: LocationSnapshot, job: JobSnapshot, queries: Sequen
     resolved = AssetSelection.from_coercible(list(queries)).resolve_to_make(AssetGraph.from_snapshot(location))
     chosen = sorted(key.to_user_string() for key in resolved)
     made = set(job.asset_keys)
-    mistakes = [f"job '{job.name}' does not make '{key}'.{did_you_mean(key, made)}" for key in chosen if key not in made]
+    mistakes = [
+        f"job '{job.name}' does not make '{key}'.{did_you_mean(key, made)}" for key in chosen if key not in made
+    ]
     for key in chosen:
         together = location.asset_by_key[key].neighbours if key in location.asset_by_key else ()
         missing = [other for other in together if other in made and other not in chosen]

@@ -1,9 +1,9 @@
 """The parts of the instance file that say where the database is, in each of the forms that are understood.
 
-    storage: postgresql://...                          storage: {url: ...}
-    storage: {postgres: {postgres_db: {...}}}          storage: {sqlite: {base_dir: ...}}
-    storage: {module: dagster_postgres, class: DagsterPostgresStorage, config: {...}}
-    run_storage, event_log_storage, schedule_storage: Dagster's older three, which must name one database
+storage: postgresql://...                          storage: {url: ...}
+storage: {postgres: {postgres_db: {...}}}          storage: {sqlite: {base_dir: ...}}
+storage: {module: dagster_postgres, class: DagsterPostgresStorage, config: {...}}
+run_storage, event_log_storage, schedule_storage: Dagster's older three, which must name one database
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ class AssetStore:
 
     def known_keys(self) -> list[str]:
         """Return the keys of all assets that something has happened to, sorted."""
-        return [row.asset_key for row in self._database.rows(sa.select(assets.c.asset_key).order_by(assets.c.asset_key))]
+        query = sa.select(assets.c.asset_key).order_by(assets.c.asset_key)
+        return [row.asset_key for row in self._database.rows(query)]
 
     def has(self, key: str) -> bool:
         """Return whether anything has happened to an asset."""

@@ -23,7 +23,7 @@ from orchord.storage.values import LocationRow
 KEPT_LOCATIONS = 64
 KEPT_JOBS = 512
 
-S = TypeVar("S", LocationSnapshot, JobSnapshot)
+S = TypeVar("S")
 
 
 class LocationStore:

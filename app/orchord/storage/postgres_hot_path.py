@@ -18,7 +18,7 @@ from orchord.storage import postgres_statements as sql
 from orchord.storage import wording
 from orchord.storage.database import Database
 from orchord.storage.encoding import as_utc, encode_error, encode_outputs, json_text, run_body, run_of
-from orchord.storage.hot_path import plain_skips
+from orchord.storage.hot_path import RETRIABLE, plain_skips
 from orchord.storage.schema import attempts, runs
 from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip
 
@@ -118,7 +118,11 @@ class PostgresHotPath:
         assert row is not None
         if not row[0] and maybe_done:
             return self._finished_before(finish)
-        return FinishResult(bool(row[0]), _run_status(row[1]), bool(row[2]))
+        status = _run_status(row[1])
+        if status is None and row[0] and finish.ends_run and finish.status not in RETRIABLE:
+            # Other steps were ending in the same moment, unseen by this statement: it is asked again, of what stands.
+            status = self.end(finish.run_id, finish.at)
+        return FinishResult(bool(row[0]), status, bool(row[2]))
 
     def skip(self, run_id: str, skips: Sequence[Skip], at: datetime, ends_run: bool) -> RunStatus | None:
         """Record steps that do not run; sent again, the rows that stand are left alone."""
@@ -128,7 +132,8 @@ class PostgresHotPath:
             "at": at,
             "skips": json_text(plain_skips(skips)),
         }
-        return self._ending(sql.skip_statement(ends_run=ends_run), parameters, ends_run=ends_run)
+        status = self._ending(sql.skip_statement(ends_run=ends_run), parameters, ends_run=ends_run)
+        return self.end(run_id, at) if ends_run and status is None else status
 
     def end(self, run_id: str, at: datetime) -> RunStatus | None:
         """End the run; sent again after a lost connection, an end at this very time was ours."""

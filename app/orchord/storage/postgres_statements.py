@@ -30,6 +30,7 @@ _GIVEN_EVENTS = f"""SELECT %(run_id)s, e.step_key, e.type, e.timestamp, COALESCE
         e.data::text, e.asset_key, e.partition
     FROM json_to_recordset(%(events)s::json) AS e{_EVENT_RECORD}"""
 
+
 def _by_end_status(column: int) -> str:
     cases = " ".join(f"WHEN '{status}' THEN {words[column]!r}" for status, words in END_EVENTS.items())
     return f"CASE ended.status {cases} END"
@@ -220,7 +221,8 @@ def _noted(sources: list[str], *, with_assets: bool) -> list[str]:
     if not sources:
         return []
     returning = f"RETURNING id, {_EVENT_COLUMNS}" if with_assets else ""
-    noted = f"noted AS (\n    INSERT INTO events ({_EVENT_COLUMNS})\n    {' UNION ALL '.join(sources)}\n    {returning})"
+    rows = " UNION ALL ".join(sources)
+    noted = f"noted AS (\n    INSERT INTO events ({_EVENT_COLUMNS})\n    {rows}\n    {returning})"
     return [noted, _ASSETS] if with_assets else [noted]
 
 

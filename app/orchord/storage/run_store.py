@@ -48,9 +48,13 @@ class RunStore:
             return run, True
         same_id = runs.c.run_id == run.run_id
         same_key = runs.c.idempotency_key == run.idempotency_key
-        found = self._read(sa.select(*_RUN_COLUMNS).where(sa.or_(same_id, same_key) if run.idempotency_key else same_id))
+        found = self._read(
+            sa.select(*_RUN_COLUMNS).where(sa.or_(same_id, same_key) if run.idempotency_key else same_id)
+        )
         if not found:
-            raise ConflictError(f"The run with idempotency key '{run.idempotency_key}' was deleted just now. Try again.")
+            raise ConflictError(
+                f"The run with idempotency key '{run.idempotency_key}' was deleted just now. Try again."
+            )
         stored = found[0]
         if stored.run_id == run.run_id and stored.created_at == run.created_at:
             return stored, True  # Our own row: the answer to the first try was lost with its connection.
@@ -101,8 +105,8 @@ class RunStore:
 
     def count_by_status(self) -> dict[RunStatus, int]:
         """Return how many runs are in each status; statuses without runs are left out."""
-        query = sa.select(runs.c.status, sa.func.count()).group_by(runs.c.status)
-        return {RunStatus(status): count for status, count in self._database.rows(query)}
+        query = sa.select(runs.c.status, sa.func.count().label("total")).group_by(runs.c.status)
+        return {RunStatus(row.status): row.total for row in self._database.rows(query)}
 
     def set_status(
         self,
@@ -146,9 +150,7 @@ class RunStore:
         """
         return self._hot_path.end(run_id, at)
 
-    def fail(
-        self, run_id: str, error: ErrorInfo | None, at: datetime, *, free_key: bool = False
-    ) -> RunStatus | None:
+    def fail(self, run_id: str, error: ErrorInfo | None, at: datetime, *, free_key: bool = False) -> RunStatus | None:
         """End a run that cannot go on: FAILURE with this error, or CANCELED when it was being canceled.
 
         Its running attempts end as CANCELED. ``free_key`` gives its idempotency key free, so that the same request
@@ -202,7 +204,7 @@ class RunStore:
         return self._database.transact(work)
 
     def _read(self, query: sa.Executable, parameters: dict[str, Any] | None = None) -> list[Run]:
-        return [run_of(*row) for row in self._database.rows(query, parameters)]
+        return [run_of(*tuple(row)) for row in self._database.rows(query, parameters)]
 
 
 _BY_ID = sa.select(*_RUN_COLUMNS).where(runs.c.run_id == sa.bindparam("run_id"))
@@ -260,4 +262,5 @@ def _time_of(run_id: str) -> datetime:
         raise RunNotFoundError(f"No run has the id '{run_id}', so no page can follow it.") from None
     if parsed.version != 7:
         raise RunNotFoundError(f"No run has the id '{run_id}', so no page can follow it.")
-    return datetime.fromtimestamp((parsed.int >> 80) / 1000, UTC)
+    # 48 bits of milliseconds reach beyond the last year that Python knows.
+    return datetime.fromtimestamp(min((parsed.int >> 80) / 1000, 253_402_300_799), UTC)

@@ -76,7 +76,9 @@ runs = sa.Table(
     sa.Index("ix_runs_created", "created_at", "run_id"),
     sa.Index("ix_runs_status_created", "status", "created_at", "run_id"),
     sa.Index("ix_runs_job_created", "job_name", "created_at", "run_id"),
-    sa.Index("ix_runs_root", "root_run_id", "created_at", "run_id", postgresql_where=sa.text("root_run_id IS NOT NULL")),
+    sa.Index(
+        "ix_runs_root", "root_run_id", "created_at", "run_id", postgresql_where=sa.text("root_run_id IS NOT NULL")
+    ),
     sa.Index(
         "ix_runs_parent", "parent_run_id", "created_at", "run_id", postgresql_where=sa.text("parent_run_id IS NOT NULL")
     ),
@@ -118,9 +120,7 @@ attempts = sa.Table(
         postgresql_where=sa.text(LIVE_OR_SUCCESS),
         sqlite_where=sa.text(LIVE_OR_SUCCESS),
     ),
-    sa.Index(
-        "ix_attempts_running", "worker_id", postgresql_where=sa.text(RUNNING), sqlite_where=sa.text(RUNNING)
-    ),
+    sa.Index("ix_attempts_running", "worker_id", postgresql_where=sa.text(RUNNING), sqlite_where=sa.text(RUNNING)),
 )
 
 events = sa.Table(

@@ -137,7 +137,7 @@ def _claim(connection: sa.Connection, claim: Claim, want_run: bool) -> ClaimResu
         (claim.run_id, claim.step_key),
     ).all()
     own = [row for row in rows if row.attempt == claim.attempt]
-    standing = (own or list(rows) or [None])[0]
+    standing = own[0] if own else rows[0] if rows else None
     existing = None if standing is None else AttemptStatus(standing.status)
     if own and own[0].token == claim.token and existing is AttemptStatus.RUNNING:
         return ClaimResult(True, RunStatus(status), None, _run(connection, claim.run_id) if want_run else None)

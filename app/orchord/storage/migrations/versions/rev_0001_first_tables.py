@@ -90,9 +90,7 @@ def _attempts() -> None:
         sqlite_where=live_or_success,
     )
     running = sa.text("status = 'RUNNING'")
-    op.create_index(
-        "ix_attempts_running", "attempts", ["worker_id"], postgresql_where=running, sqlite_where=running
-    )
+    op.create_index("ix_attempts_running", "attempts", ["worker_id"], postgresql_where=running, sqlite_where=running)
 
 
 def _events() -> None:
