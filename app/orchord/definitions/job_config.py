@@ -14,6 +14,7 @@ from orchord.definitions.config.annotations import annotation_type
 from orchord.definitions.config.check import check_config
 from orchord.definitions.config.configurable import required_config
 from orchord.definitions.config.run_config import as_run_config
+from orchord.definitions.config.schema import Field
 from orchord.definitions.config.types import (
     ANY,
     ArrayType,
@@ -166,7 +167,7 @@ def _node_shape(job: JobDefinition, node: Node[Any], path: str) -> ShapeType:
     definition = node.definition
     fields: dict[str, ConfigField] = {}
     if isinstance(definition, OpDefinition):
-        fields["config"] = _config_field(definition.config_type)
+        fields["config"] = _config_field(definition.config_type, definition.outer_schema)
     else:
         graph: GraphDefinition = definition
         if graph.config is not None:
@@ -245,16 +246,15 @@ def _section(shape: ShapeType) -> ConfigField:
     return ConfigField(shape)
 
 
-def _config_field(config_type: ConfigType | None) -> ConfigField:
-    if config_type is None:
+def _config_field(config_type: ConfigType | None, schema: Any = None) -> ConfigField:
+    """The ``config`` field of an op, a resource or the like: required only where a value must be given."""
+    if isinstance(schema, Field):
+        return schema.as_data()
+    if config_type is None or config_type == ANY:
         return ConfigField(ANY, is_required=False)
     if not required_config(config_type):
         return ConfigField(config_type, is_required=False, has_default=True, default={})
-    return ConfigField(config_type, is_required=config_type != ANY and not _takes_none(config_type))
-
-
-def _takes_none(config_type: ConfigType) -> bool:
-    return isinstance(config_type, NoneableType)
+    return ConfigField(config_type, is_required=not isinstance(config_type, NoneableType))
 
 
 def _entry(config_type: ConfigType | None, is_needed: bool) -> ConfigField:

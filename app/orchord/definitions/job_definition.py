@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import msgspec
 
@@ -33,7 +33,7 @@ from orchord.definitions.resources.configurable import as_resource_definition
 from orchord.definitions.retry import RetryPolicy
 from orchord.definitions.tags import name_mistakes, normalized_tags
 from orchord.definitions.wiring import WiredOp, Wiring, needs_no_value, wire
-from orchord.errors import InvalidDefinitionError, NotFoundError, did_you_mean, numbered
+from orchord.errors import InvalidDefinitionError, InvalidInvocationError, NotFoundError, did_you_mean, numbered
 
 if TYPE_CHECKING:
     from orchord.definitions.assets.layer import AssetLayer
@@ -122,6 +122,17 @@ class JobDefinition:
     def __repr__(self) -> str:
         """Name the job."""
         return f"<JobDefinition '{self.name}'>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: a job is no function, and no node of a graph.
+
+        Raises:
+            InvalidInvocationError: always.
+        """
+        raise InvalidInvocationError(
+            f"Job '{self.name}' is called. Run it by {self.name}.execute_in_process(); to use it inside another job, "
+            "make it a @graph."
+        )
 
     def _forget(self, *, plan: bool = True) -> None:
         """Drop what was worked out: a copy with other resources has another config type, but the same plan."""

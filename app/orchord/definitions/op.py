@@ -111,6 +111,11 @@ class OpDefinition(Configurable, NodeDefinition):
         """Outputs in the order in which a call returns them."""
         return tuple(self.outs)
 
+    @property
+    def outer_schema(self) -> ConfigSchema | None:
+        """What stands for it in run config: its own schema, or that of its outermost ``.configured`` layer."""
+        return self._config_layers[0].outer if self._config_layers else self._config_schema
+
     def input_types(self, name: str) -> list[Any]:
         """The DagsterType of an input, in a list."""
         return [self.ins[name].dagster_type]

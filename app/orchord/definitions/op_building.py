@@ -12,7 +12,8 @@ from typing import Any
 
 from orchord.definitions.config.annotations import annotation_type
 from orchord.definitions.config.config_class import Config
-from orchord.definitions.config.schema import ConfigSchema, as_schema
+from orchord.definitions.config.schema import ConfigSchema, Field, as_schema
+from orchord.definitions.config.types import NoneableType
 from orchord.definitions.in_out import NO_VALUE, In, Out
 from orchord.definitions.inference import Parameter, Signature, read_signature, tuple_annotations, value_annotation
 from orchord.definitions.origin import origin_of
@@ -163,9 +164,13 @@ def _config(
         return None, None
     annotation = parameter.annotation
     config_cls = annotation if isinstance(annotation, type) and issubclass(annotation, Config) else None
-    if config_cls is not None:
-        return as_schema(config_cls), config_cls
-    return ConfigSchema(annotation_type(annotation)), None
+    schema = as_schema(config_cls) if config_cls is not None else ConfigSchema(annotation_type(annotation))
+    if parameter.default is NO_VALUE:
+        return schema, config_cls
+    default = parameter.default.to_config_dict() if isinstance(parameter.default, Config) else parameter.default
+    if default is None:
+        schema = ConfigSchema(NoneableType(schema.config_type))
+    return Field(schema, default_value=default), config_cls
 
 
 def _named(value: Any) -> str:

@@ -14,7 +14,7 @@ from orchord.definitions.job_resources import job_resource_keys, resource_mistak
 from orchord.definitions.op import op
 from orchord.definitions.output import Output
 from orchord.definitions.resources import ResourceDefinition, resource
-from orchord.errors import InvalidDefinitionError, InvariantViolationError, NotFoundError
+from orchord.errors import InvalidDefinitionError, InvalidInvocationError, InvariantViolationError, NotFoundError
 from orchord.plan.compile import compile_plan
 
 
@@ -253,3 +253,19 @@ def test_outputs_compare_by_what_they_say_and_hide_their_value():
     assert Output(1) != Output(2)
     assert repr(Output("secret")) == "Output(output_name='result', value=<str>)"
     assert Output(1, None).output_name == "result"
+
+
+def test_a_job_is_no_function():
+    @job
+    def made():
+        one()
+
+    with pytest.raises(InvalidInvocationError) as caught:
+
+        @job
+        def outer():
+            made()
+
+    assert str(caught.value) == (
+        "Job 'made' is called. Run it by made.execute_in_process(); to use it inside another job, make it a @graph."
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from orchord.definitions.config import Config, ConfigMapping, RunConfig, check_config, config_mapping
+from orchord.definitions.config import Config, ConfigMapping, Field, RunConfig, check_config, config_mapping
 from orchord.definitions.graph import graph
 from orchord.definitions.in_out import In
 from orchord.definitions.job import job
@@ -191,6 +193,43 @@ def test_resources_are_required_when_a_step_needs_them():
     assert "db" not in with_op(free).resolve_run_config({}).resources
     assert with_op(free).resolve_run_config(given).resources["db"] == {"config": {"url": "x"}}
     assert mistakes(with_op(free), {"resources": {"dp": {}}}) == ["resources.dp: unknown key. Known: db, plain."]
+
+
+def test_defaults_of_fields_and_of_config_parameters():
+    @op(config_schema=Field(str, default_value="a"))
+    def field(context): ...
+
+    @op
+    def number(config: int = 5): ...
+
+    @op
+    def reading(config: Reading = Reading(path="here")): ...
+
+    @op
+    def missing(config: Reading | None = None): ...
+
+    @op(config_schema=Any)
+    def anything(context): ...
+
+    @job
+    def defaulted():
+        field()
+        number()
+        reading()
+        missing()
+        anything()
+        greet.configured(lambda size: {"word": "x" * size}, name="mapped", config_schema=Field(int, default_value=2))()
+
+    resolved = defaulted.resolve_run_config({"ops": {"reading": {"config": {"path": "there"}}}})
+    assert resolved.ops == {
+        "field": "a",
+        "number": 5,
+        "reading": {"path": "there", "limit": 10},
+        "missing": None,
+        "mapped": 2,
+    }
+    assert defaulted.resolve_run_config({}).ops["reading"] == {"path": "here", "limit": 10}
+    assert defaulted.node_at("mapped").definition.resolve_config(2) == {"word": "xx"}
 
 
 class TestMappings:

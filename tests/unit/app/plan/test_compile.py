@@ -160,6 +160,16 @@ def test_assets_of_inputs_and_outputs_are_named():
     assert plan.step("double").inputs[0].asset_key == "raw/numbers"
 
 
+def test_an_asset_that_the_job_does_not_make_is_read_by_its_own_io_manager():
+    key = AssetKey("elsewhere")
+    layer = AssetLayer(inputs={("double", "x"): key}, io_manager_keys={key: "warehouse"})
+    made = JobDefinition(GraphDefinition("assets", node_defs=[double]), asset_layer=layer)
+    step = compile_plan(made).step("double")
+    assert step.resource_keys == ("io_manager", "warehouse")
+    assert (step.inputs[0].asset_key, step.inputs[0].sources) == ("elsewhere", ())
+    assert made.resolve_run_config({}).inputs == {}
+
+
 def test_an_input_may_name_its_asset_itself():
     @op(ins={"table": In(asset_key="raw_table")})
     def read(table): ...
