@@ -1,16 +1,18 @@
 """The IO manager of jobs for which nobody named one: a door, as engine.py is, since IO managers stand above this.
 
-``orchord.io_managers`` installs itself here when it is imported; without it, jobs have no default.
+``orchord.io_managers`` installs itself here when it is imported, and is imported by name when it is first asked for.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchord.definitions.resources.definition import ResourceDefinition
 
+_INSTALLER = "orchord.io_managers"
 _installed: list[Callable[[], ResourceDefinition]] = []
 
 
@@ -20,7 +22,9 @@ def install(factory: Callable[[], ResourceDefinition]) -> None:
 
 
 def default_io_manager() -> ResourceDefinition | None:
-    """Return the default IO manager, or None when none is installed."""
+    """Return the default IO manager, or None when nothing installs one."""
+    if not _installed:
+        importlib.import_module(_INSTALLER)
     return _installed[0]() if _installed else None
 
 

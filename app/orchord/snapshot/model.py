@@ -1,7 +1,7 @@
-"""A code location as data, so that servers never import user code: what jobs, assets, schedules and sensors there are.
+"""A code location as data: structs of jobs, assets, schedules, sensors and resources, and their encoding.
 
-Here are the structs and their encoding. How they are filled from definitions is in snapshot_build.py; who stores
-them, in storage/. Nothing secret is in them: no value of a resource, and environment variables by name only.
+How they are filled from definitions is in build.py. Nothing secret is in them: no value of a resource, and environment
+variables by name only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import msgspec
 
 from orchord.definitions.config.types import ConfigType
 from orchord.plan.model import ExecutionPlan
+
+DEFAULT_EXECUTOR = "celery_executor"
 
 
 class PortSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,7 +73,7 @@ class JobSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     run_tags: dict[str, str] = {}
     metadata: dict[str, dict[str, Any]] = {}
     default_config: dict[str, Any] = {}
-    executor: str = "celery_executor"
+    executor: str = DEFAULT_EXECUTOR
     is_asset_job: bool = False
     owners: tuple[str, ...] = ()
 
