@@ -62,6 +62,11 @@ class _Placeholder:
 
     __le__ = __gt__ = __ge__ = __lt__
 
+    def __eq__(self, other: object) -> bool:
+        self._refuse("compared")
+
+    __hash__ = object.__hash__
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._refuse("called")
 

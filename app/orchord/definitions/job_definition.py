@@ -18,6 +18,7 @@ from orchord.definitions.config.mapping import ConfigMapping
 from orchord.definitions.config.run_config import RunConfig, as_run_config
 from orchord.definitions.config.types import ConfigType
 from orchord.definitions.engine import engine
+from orchord.definitions.executors import ExecutorDefinition
 from orchord.definitions.hooks import HookDefinition
 from orchord.definitions.in_out import NO_VALUE
 from orchord.definitions.job_config import (
@@ -151,6 +152,8 @@ class JobDefinition:
                 mistakes.append(f"input_values gives '{name}', which is no input of the job.{hint}")
         if config is not None and not isinstance(config, Mapping | RunConfig | ConfigMapping):
             mistakes.append(f"config= is {config!r}: give a dict, a RunConfig or a ConfigMapping")
+        if self.executor_def is not None and not isinstance(self.executor_def, ExecutorDefinition):
+            mistakes.append(f"executor_def is {self.executor_def!r}: give an executor, such as multiprocess_executor")
         if policy is not None and not isinstance(policy, RetryPolicy):
             mistakes.append(f"op_retry_policy is {policy!r}: give a RetryPolicy")
         for place, reached in self.wiring.open_places.items():

@@ -67,6 +67,7 @@ class OpDefinition(Configurable, NodeDefinition):
             config_schema=config_schema,
             required_resource_keys=required_resource_keys,
             tags=tags,
+            retry_policy=retry_policy,
         )
         self.name: str = parts.name
         self.description = description if description is not None else parts.description

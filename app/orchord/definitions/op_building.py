@@ -18,6 +18,7 @@ from orchord.definitions.in_out import NO_VALUE, In, Out
 from orchord.definitions.inference import Parameter, Signature, read_signature, tuple_annotations, value_annotation
 from orchord.definitions.origin import origin_of
 from orchord.definitions.output import DEFAULT_OUTPUT
+from orchord.definitions.retry import RetryPolicy
 from orchord.definitions.tags import name_mistakes, normalized_tags
 from orchord.definitions.types import Nothing
 from orchord.errors import InvalidDefinitionError, did_you_mean, numbered
@@ -48,6 +49,7 @@ def read_op(
     config_schema: Any,
     required_resource_keys: Iterable[str] | None,
     tags: Mapping[str, Any] | None,
+    retry_policy: Any = None,
 ) -> OpParts:
     """Merge declarations and signature.
 
@@ -64,8 +66,9 @@ def read_op(
     ins = _checked_ins(ins, mistakes)
     signature = read_signature(function, frozenset(ins))
     mistakes += signature.mistakes
-    keys = frozenset(required_resource_keys or ())
-    mistakes += [f"required_resource_keys holds {key!r}, which is not text" for key in keys if not isinstance(key, str)]
+    keys = _checked_keys(required_resource_keys, mistakes)
+    if retry_policy is not None and not isinstance(retry_policy, RetryPolicy):
+        mistakes.append(f"retry_policy is {retry_policy!r}: give a RetryPolicy")
     schema, config_cls = _config(signature.config, config_schema, mistakes)
     parts = OpParts(
         name=op_name,
@@ -158,7 +161,7 @@ def _config(
     parameter: Parameter | None, config_schema: Any, mistakes: list[str]
 ) -> tuple[ConfigSchema | None, type[Any] | None]:
     if parameter is None:
-        return (None if config_schema is None else as_schema(config_schema)), None
+        return _schema(config_schema, mistakes), None
     if config_schema is not None:
         mistakes.append("it has both config_schema= and a parameter 'config': keep one of them")
         return None, None
@@ -171,6 +174,28 @@ def _config(
     if default is None:
         schema = ConfigSchema(NoneableType(schema.config_type))
     return Field(schema, default_value=default), config_cls
+
+
+def _schema(config_schema: Any, mistakes: list[str]) -> ConfigSchema | None:
+    if config_schema is None:
+        return None
+    try:
+        return as_schema(config_schema)
+    except InvalidDefinitionError as error:
+        mistakes.append(str(error))
+        return None
+
+
+def _checked_keys(keys: Any, mistakes: list[str]) -> frozenset[str]:
+    if isinstance(keys, str):
+        mistakes.append(f"required_resource_keys is the text {keys!r}: give a set, such as {{{keys!r}}}")
+        return frozenset()
+    found = frozenset(keys or ())
+    strange = [key for key in found if not isinstance(key, str)]
+    mistakes += [f"required_resource_keys holds {key!r}, which is not text" for key in strange]
+        f"required_resource_keys holds {key!r}, which is not text" for key in found if not isinstance(key, str)
+    ]
+    return found
 
 
 def _named(value: Any) -> str:

@@ -39,6 +39,8 @@ def normalized_tags(tags: Mapping[str, Any] | None, owner: str) -> dict[str, str
     """
     result: dict[str, str] = {}
     mistakes: list[str] = []
+    if tags is not None and not isinstance(tags, Mapping):
+        raise InvalidDefinitionError(f"Tags of {owner} cannot be used: they are {tags!r}. Give a dict.")
     for key, value in (tags or {}).items():
         if not isinstance(key, str) or not key:
             mistakes.append(f"the tag key {key!r} is not text")

@@ -494,6 +494,19 @@ class TestOps:
             "  2. the tag key 5 is not text"
         )
 
+    def test_options_of_another_kind(self):
+        def define():
+            @op(required_resource_keys="db", retry_policy=3, config_schema=5)
+            def wrong(): ...
+
+        lines = refused(define).splitlines()
+        assert [line.partition(". ")[2] for line in lines[1:3]] == [
+            "required_resource_keys is the text 'db': give a set, such as {'db'}",
+            "retry_policy is 3: give a RetryPolicy",
+        ]
+        assert "A config schema is 5 (int)." in lines[3]
+        assert refused(lambda: one.tag("x")) == "Tags of op 'one' cannot be used: they are 'x'. Give a dict."
+
     def test_configured_without_a_name(self):
         text = refused(lambda: op(name="sized", config_schema={"x": int})(lambda context: None).configured({"x": 1}))
         assert "has no name. Give name= to tell it from the original." in text
@@ -542,10 +555,11 @@ class TestJobs:
         def wrong(x):
             double(x)
 
-        text = refused(lambda: job(input_values={"z": 1}, config=5, op_retry_policy=3)(wrong))
+        text = refused(lambda: job(input_values={"z": 1}, config=5, op_retry_policy=3, executor_def="celery")(wrong))
         assert [line.partition(". ")[2] for line in text.splitlines()[1:]] == [
             "input_values gives 'z', which is no input of the job. Known: x.",
             "config= is 5: give a dict, a RunConfig or a ConfigMapping",
+            "executor_def is 'celery': give an executor, such as multiprocess_executor",
             "op_retry_policy is 3: give a RetryPolicy",
         ]
 

@@ -263,6 +263,7 @@ def test_an_error_in_a_graph_function_leaves_no_graph_open():
         (lambda value: bool(value), "used as a condition"),
         (lambda value: value["a"], "indexed with ['a']"),
         (lambda value: value > 1, "compared"),
+        (lambda value: value == 1, "compared"),
         (lambda value: len(value), "measured with len()"),
         (lambda value: value.shape, "asked for its attribute 'shape'"),
         (lambda value: value(), "called"),
