@@ -193,8 +193,6 @@ def _checked_keys(keys: Any, mistakes: list[str]) -> frozenset[str]:
     found = frozenset(keys or ())
     strange = [key for key in found if not isinstance(key, str)]
     mistakes += [f"required_resource_keys holds {key!r}, which is not text" for key in strange]
-        f"required_resource_keys holds {key!r}, which is not text" for key in found if not isinstance(key, str)
-    ]
     return found
 
 
