@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from orchord.definitions.asset_sensors import MultiAssetSensorDefinition
 from orchord.definitions.assets.building import sentences_of
@@ -29,6 +29,8 @@ from orchord.definitions.schedules import ScheduleDefinition
 from orchord.definitions.sensor_definition import SensorDefinition
 from orchord.definitions.targets import JobLike
 from orchord.errors import InvalidDefinitionError, InvalidSubsetError, did_you_mean, numbered
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -172,7 +174,7 @@ class _Resolver:
             description="Every asset of the location; made for ad-hoc materializations.",
         )
 
-    def _attempt(self, make: Callable[[], Any], origin: str, what: str) -> Any:
+    def _attempt(self, make: Callable[[], T], origin: str, what: str) -> T | None:
         """Return what a function makes, or None with its mistakes noted."""
         try:
             return make()

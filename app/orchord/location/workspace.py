@@ -64,7 +64,7 @@ def _target(where: str, entry: Any, folder: Path, mistakes: list[str]) -> Locati
         mistakes.append(f"{where}: '{kind}' is unknown.{did_you_mean(str(kind), _KINDS)}")
         return None
     main = _KINDS[kind]
-    values: Mapping[str, Any] = {main: value} if isinstance(value, str) else value
+    values: Any = {main: value} if isinstance(value, str) else value
     if not isinstance(values, Mapping):
         mistakes.append(f"{where}.{kind} is {_shown(value)}; give a name, or a mapping with {main}")
         return None

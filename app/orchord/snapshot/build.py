@@ -11,6 +11,7 @@ from typing import Any
 from orchord.definitions.asset_key import AssetKey, user_strings
 from orchord.definitions.asset_sensors import AssetSensorDefinition, MultiAssetSensorDefinition
 from orchord.definitions.assets.job import IMPLICIT_JOB_NAME
+from orchord.definitions.config.types import ANY
 from orchord.definitions.dependency import DependencyDefinition, MultiDependencyDefinition
 from orchord.definitions.graph import GraphDefinition
 from orchord.definitions.io_manager import IOManagerDefinition
@@ -94,9 +95,8 @@ def _members(dependency: MultiDependencyDefinition) -> list[DependencyDefinition
     return list(dependency.members())
 
 
-def _node(node: Node, path: str, made: Mapping[str, list[str]]) -> NodeSnapshot:
+def _node(node: Node[Any], path: str, made: Mapping[str, list[str]]) -> NodeSnapshot:
     definition = node.definition
-    is_op = isinstance(definition, OpDefinition)
     return NodeSnapshot(
         name=node.name,
         definition_name=definition.name,
@@ -117,7 +117,7 @@ def _node(node: Node, path: str, made: Mapping[str, list[str]]) -> NodeSnapshot:
         tags={**definition.tags, **node.tags},
         pool=definition.pool if isinstance(definition, OpDefinition) else None,
         asset_keys=tuple(made.get(path, ())),
-        graph=None if is_op else _graph(definition, f"{path}.", made),  # type: ignore[arg-type]
+        graph=_graph(definition, f"{path}.", made) if isinstance(definition, GraphDefinition) else None,
     )
 
 
@@ -210,7 +210,7 @@ def _resource(key: str, resource: ResourceDefinition) -> ResourceSnapshot:
     return ResourceSnapshot(
         key=key,
         type_name=resource.name,
-        config_type=resource.config_type,
+        config_type=resource.config_type or ANY,
         description=resource.description,
         required_resource_keys=tuple(sorted(resource.required_resource_keys)),
         is_io_manager=isinstance(resource, IOManagerDefinition),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, get_args, get_origin
 
 from orchord.definitions.asset_key import AssetKey
@@ -95,7 +96,7 @@ def assets_from_function(
             if output.upstream is None
             else {key: inputs.deps.get(key) or AssetDep(key) for key in output.upstream}
         )
-        spec = _attempt(lambda output=output, deps=deps: output.spec_from(tuple(deps.values())), mistakes)
+        spec = _attempt(partial(output.spec_from, tuple(deps.values())), mistakes)
         if spec is not None:
             specs.append(spec)
             keys[name] = spec.key
@@ -138,7 +139,7 @@ def _inputs(
 ) -> Inputs:
     """Read parameters, ``ins=`` and ``deps=``: one input each, of type Nothing for what is not loaded."""
     made = Inputs()
-    given = dict(options.ins or {})
+    given: dict[str, Any] = dict(options.ins or {})
     for name, value in given.items():
         if not isinstance(value, AssetIn):
             mistakes.append(f"ins= has {value!r} for '{name}': give an AssetIn, such as AssetIn(key={name!r})")

@@ -86,8 +86,9 @@ class AssetCatalog:
     def resource_defs(self) -> dict[str, Any]:
         """Return the resources that assets bring themselves, and note keys that mean different things."""
         found: dict[str, Any] = {}
-        for item in (*self.definitions, *self.sources):
-            for key, resource in item.resource_defs.items():
+        brought = [*(item.resource_defs for item in self.definitions), *(item.resource_defs for item in self.sources)]
+        for resources in brought:
+            for key, resource in resources.items():
                 earlier = found.setdefault(key, resource)
                 if earlier.identity is not resource.identity:
                     self.mistakes.append(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, overload
 
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey, CoercibleToAssetKeyPrefix, prefix_parts
@@ -249,8 +250,9 @@ def multi_asset(
             outputs = _outputs_of_specs(specs, group_name, code_version, can_subset, mistakes)
         else:
             outputs = _outputs_of_outs(outs or {}, internal_asset_deps, group_name, code_version, can_subset, mistakes)
-        own = {spec.key for spec in specs or ()}
-        extra = [dep for spec in specs or () for dep in spec.deps if dep.asset_key not in own]
+        known = [spec for spec in specs or () if isinstance(spec, AssetSpec)]
+        own = {spec.key for spec in known}
+        extra = [dep for spec in known for dep in spec.deps if dep.asset_key not in own]
         options = OpOptions(
             name=op_name,
             description=description,
@@ -274,13 +276,14 @@ def multi_asset(
 
 
 def _outputs_of_specs(
-    specs: Sequence[AssetSpec],
+    specs: Sequence[Any],
     group_name: str | None,
     code_version: str | None,
     can_subset: bool,
     mistakes: list[str],
 ) -> dict[str, MadeOutput]:
     outputs: dict[str, MadeOutput] = {}
+    known = [spec for spec in specs if isinstance(spec, AssetSpec)]
     for spec in specs:
         if not isinstance(spec, AssetSpec):
             mistakes.append(f"specs= holds {spec!r}: give AssetSpecs")
@@ -294,11 +297,11 @@ def _outputs_of_specs(
         # Such assets are stored by the body itself, unless it gives MaterializeResult a value.
         out = Out(Nothing, spec.description, not (can_subset or spec.skippable), None, spec.metadata, full.code_version)
         # The spec says its own deps; parameters are deps of all.
-        outputs[name] = MadeOutput(out, lambda deps, full=full: _with_loaded(full, deps, specs))
+        outputs[name] = MadeOutput(out, partial(_with_loaded, full, known))
     return outputs
 
 
-def _with_loaded(spec: AssetSpec, deps: tuple[AssetDep, ...], specs: Sequence[AssetSpec]) -> AssetSpec:
+def _with_loaded(spec: AssetSpec, specs: Sequence[AssetSpec], deps: tuple[AssetDep, ...]) -> AssetSpec:
     """Return a spec with the parameters' assets added to its deps; those that other specs name are not its own."""
     named = {dep.asset_key for other in specs for dep in other.deps}
     own = {dep.asset_key for dep in spec.deps}
@@ -307,7 +310,7 @@ def _with_loaded(spec: AssetSpec, deps: tuple[AssetDep, ...], specs: Sequence[As
 
 
 def _outputs_of_outs(
-    outs: Mapping[str, AssetOut],
+    outs: Mapping[str, Any],
     internal_asset_deps: Mapping[str, Iterable[CoercibleToAssetKey]] | None,
     group_name: str | None,
     code_version: str | None,
@@ -331,11 +334,8 @@ def _outputs_of_outs(
             metadata=asset_out.metadata,
             code_version=asset_out.code_version or code_version,
         )
-        outputs[name] = MadeOutput(
-            out,
-            lambda deps, name=name, asset_out=asset_out: asset_out.to_spec(name, deps, group_name, code_version),
-            upstream,
-        )
+        spec_from = partial(asset_out.to_spec, name, group_name=group_name, code_version=code_version)
+        outputs[name] = MadeOutput(out, spec_from, upstream)
     return outputs
 
 

@@ -123,11 +123,6 @@ class AssetsDefinition:
         return next(iter(self.specs_by_key))
 
     @property
-    def is_executable(self) -> bool:
-        """Whether it can be run; external assets are SourceAssets and specs."""
-        return True
-
-    @property
     def specs(self) -> tuple[AssetSpec, ...]:
         """What is known of each asset."""
         return tuple(self.specs_by_key.values())

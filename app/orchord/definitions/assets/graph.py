@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchord.definitions.asset_key import AssetKey
+from orchord.definitions.assets.external import SourceAsset
 from orchord.definitions.assets.labels import DEFAULT_GROUP_NAME
 from orchord.definitions.assets.spec import AssetSpec
 
 if TYPE_CHECKING:
     from orchord.definitions.assets.definition import AssetsDefinition
-    from orchord.definitions.assets.external import SourceAsset
     from orchord.snapshot import LocationSnapshot
 
 
@@ -59,11 +59,10 @@ class AssetGraph:
         for item in assets:
             if isinstance(item, AssetSpec):
                 nodes.append(_node(item, None, is_materializable=False))
-            elif hasattr(item, "specs_by_key"):
-                made = item.is_executable
-                nodes += [_node(spec, item, is_materializable=made) for spec in item.specs_by_key.values()]
+            elif isinstance(item, SourceAsset):
+                nodes.append(_node(item.spec, None, is_materializable=False))
             else:
-                nodes.append(_node(item.to_spec(), None, is_materializable=False))
+                nodes += [_node(spec, item, is_materializable=True) for spec in item.specs_by_key.values()]
         return cls(nodes)
 
     @classmethod

@@ -129,7 +129,7 @@ class _Parser:
         up = self._up()
         atom, is_bare = self._atom()
         down = self._down()
-        reached = []
+        reached: list[rules.Rule] = []
         if up is not None:
             reached.append(rules.Upstream(atom, _depth(up, is_bare)))
         if down is not None:
