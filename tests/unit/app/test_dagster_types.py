@@ -1,9 +1,10 @@
 """Types of inputs and outputs: what annotations become, which values fit, and what is said of those that do not."""
 
+# ruff: noqa: UP006, UP007, UP035, UP045 - users write annotations in the old spellings too.
 from __future__ import annotations
 
 import collections.abc
-from typing import Annotated, Any, Literal, NewType, Optional, Protocol, TypeVar, Union
+from typing import Annotated, Any, Dict, List, Literal, NewType, Optional, Protocol, Tuple, TypeVar, Union
 
 import pytest
 from hypothesis import given
@@ -43,12 +44,12 @@ T = TypeVar("T")
         (bool, [True], [1, 0]),
         (Frame, [Frame()], [1, None]),
         (list, [[1, "a"]], [(1,), "x"]),
-        (list[int], [[1, 2], []], [[1, "a"], (1,)]),
+        (List[int], [[1, 2], []], [[1, "a"], (1,)]),
         (list[list[int]], [[[1]]], [[["a"]]]),
-        (dict[str, int], [{"a": 1}, {}], [{"a": "b"}, {1: 1}, []]),
+        (Dict[str, int], [{"a": 1}, {}], [{"a": "b"}, {1: 1}, []]),
         (dict, [{"a": 1}], [[]]),
         (set[int], [{1}], [[1], {"a"}]),
-        (tuple[int, str], [(1, "a")], [(1,), ("a", 1), [1, "a"]]),
+        (Tuple[int, str], [(1, "a")], [(1,), ("a", 1), [1, "a"]]),
         (tuple[int, ...], [(), (1, 2)], [("a",)]),
         (Optional[int], [1, None], ["x"]),
         (Union[int, str], [1, "a"], [1.5, None]),
@@ -69,7 +70,7 @@ def test_values_are_checked_against_annotations(annotation: Any, fits: list[Any]
         assert type_.check(value) is not None, value
 
 
-@pytest.mark.parametrize("annotation", [Any, object, T, "NotImported", Sized, list[Any] | Any, None])
+@pytest.mark.parametrize("annotation", [Any, object, T, "NotImported", Sized, List[Any] | Any, None])
 def test_what_cannot_be_checked_is_any(annotation: Any) -> None:
     type_ = resolve_type(annotation)
     assert type_.check(Frame()) is None
@@ -83,7 +84,7 @@ def test_a_result_annotated_as_none_is_nothing() -> None:
 
 
 def test_resolving_twice_gives_the_same_type_and_a_type_resolves_to_itself() -> None:
-    assert resolve_type(list[int]) is resolve_type(list[int])
+    assert resolve_type(List[int]) is resolve_type(List[int])
     assert resolve_type(Nothing) is Nothing
     assert resolve_type(int) is types.Int
     assert types.Any.is_any
@@ -91,7 +92,7 @@ def test_resolving_twice_gives_the_same_type_and_a_type_resolves_to_itself() -> 
 
 def test_a_mistake_says_what_was_found_and_what_was_expected() -> None:
     assert types.Int.check("x") == "found 'x' (str), expected Int"
-    assert resolve_type(dict[str, int]).check([1]) == "found [1] (list), expected Dict[str, int]"
+    assert resolve_type(Dict[str, int]).check([1]) == "found [1] (list), expected Dict[str, int]"
     mistake = types.Int.check("x" * 1000)
     assert mistake is not None
     assert len(mistake) < 150
@@ -156,5 +157,5 @@ def test_large_values_are_looked_at_and_not_walked_through() -> None:
 def test_values_of_a_type_always_fit_it(items: list[int], mapping: dict[str, int], pair: tuple[int, str]) -> None:
     assert resolve_type(list[int]).check(items) is None
     assert resolve_type(dict[str, int]).check(mapping) is None
-    assert resolve_type(tuple[int, str]).check(pair) is None
-    assert resolve_type(Optional[tuple[int, str]]).check(pair) is None
+    assert resolve_type(Tuple[int, str]).check(pair) is None
+    assert resolve_type(Optional[Tuple[int, str]]).check(pair) is None
