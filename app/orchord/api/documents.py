@@ -45,7 +45,7 @@ def openapi_document(app: OpenAPI) -> dict[str, Any]:
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
     # flask-openapi3 drops the JSON Schema keywords that it does not know, so the schemas are pydantic's own.
-    document["components"]["schemas"] = _schemas()
+    document["components"] = {"schemas": _schemas()}
     for methods in document["paths"].values():
         for operation in methods.values():
             if "description" in operation:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from orchord.api.models.foundation import AnswerModel, ErrorBody, HeaderModel, JsonObject, RequestModel
 from orchord.api.values import LongText, Moment, Name, RunId, Text, WaitSeconds
 from orchord.runs import Run, RunStatus
 
-Tags = dict[Name, LongText]
+#: pydantic's own schema of the keys would let others than those pass.
+_TAGS_SCHEMA = {
+    "type": "object",
+    "propertyNames": {"pattern": r"^[^\x00]+$", "maxLength": 255},
+    "additionalProperties": {"type": "string", "pattern": r"^[^\x00]*$", "maxLength": 1_000_000},
+}
+Tags = Annotated[dict[Name, LongText], WithJsonSchema(_TAGS_SCHEMA)]
 Selection = Annotated[list[Text], Field(max_length=10_000)]
 
 
