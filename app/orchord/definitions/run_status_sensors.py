@@ -1,4 +1,4 @@
-"""Sensors on runs: ``@run_status_sensor`` is called for runs that reached a status, ``@run_failure_sensor`` for failures.
+"""Sensors on runs: ``@run_status_sensor`` is called for runs that reached a status, ``@run_failure_sensor`` for failed.
 
 Which runs those are is the daemon's to find; here a sensor is called for one run. In general: sensor_definition.py.
 """

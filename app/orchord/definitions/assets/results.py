@@ -10,22 +10,10 @@ from typing import Any, Generic, TypeVar
 
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey
 from orchord.definitions.assets.labels import checked_tags
+from orchord.definitions.in_out import NO_VALUE, NoValueSentinel
 from orchord.definitions.metadata import MetadataValue, normalize_metadata
 
 T = TypeVar("T")
-
-
-class NoValue:
-    """The type of ``NO_VALUE``, which stands for a value that was not given (None is a value)."""
-
-    def __repr__(self) -> str:
-        return "<no value>"
-
-    def __bool__(self) -> bool:
-        return False
-
-
-NO_VALUE = NoValue()
 
 
 class DataVersion:
@@ -90,7 +78,7 @@ class MaterializeResult(_AssetResult, Generic[T]):
         metadata: Mapping[str, Any] | None = None,
         data_version: DataVersion | None = None,
         tags: Mapping[str, str] | None = None,
-        value: T | NoValue = NO_VALUE,
+        value: T | NoValueSentinel = NO_VALUE,
     ) -> None:
         self._set(asset_key, metadata, tags)
         self.data_version = data_version
