@@ -23,7 +23,7 @@ def run_step() -> ExecuteStep:
     """Return a function that executes one attempt at a step, and returns its StepResult."""
 
     def execute(
-        job: JobDefinition, step_key: str, *, retry_number: int = 0, run_config: Any = None, run: Any = None, **more: Any
+        job: JobDefinition, step_key: str, *, retry_number: int = 0, run_config: Any = None, run: Any = None, **kw: Any
     ) -> StepResult:
         if "io_manager" not in job.resource_defs:
             job = job.with_resources({"io_manager": mem_io_manager})
@@ -35,7 +35,7 @@ def run_step() -> ExecuteStep:
         )
         resolved = job.resolve_run_config(run_config)
         with TransientInstance() as instance:
-            return execute_step(job, request, resolved=resolved, instance=instance, **more)
+            return execute_step(job, request, resolved=resolved, instance=instance, **kw)
 
     return execute
 

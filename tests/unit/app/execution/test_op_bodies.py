@@ -188,7 +188,10 @@ def test_metadata_of_the_output_and_of_the_context_are_in_its_event(job_of: JobO
 
     result = job_of(described).execute_in_process()
     event = next(event for event in result.all_events if event.type == "STEP_OUTPUT")
-    assert event.data["metadata"] == {"early": {"type": "text", "value": "yes"}, "late": {"type": "float", "value": 1.5}}
+    assert event.data["metadata"] == {
+        "early": {"type": "text", "value": "yes"},
+        "late": {"type": "float", "value": 1.5},
+    }
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_step_that_succeeds_tells_of_all_it_did_in_order(run_step: RunStep) ->
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("wrong"), SystemExit(3), MemoryError(), GeneratorExit()], ids=lambda error: type(error).__name__
+    "error", [ValueError("wrong"), SystemExit(3), MemoryError(), GeneratorExit()], ids=lambda one: type(one).__name__
 )
 def test_whatever_user_code_raises_fails_the_step_and_goes_no_further(
     run_step: RunStep, job_of: JobOf, error: BaseException
@@ -202,7 +202,7 @@ def test_a_resource_that_cannot_be_set_up_fails_the_step_and_may_be_retried(run_
     assert second.error.cause.cls_name == "ConnectionError"
 
 
-def test_a_resource_that_cannot_be_torn_down_is_told_of_and_the_step_stays_done(run_step: RunStep, job_of: JobOf) -> None:
+def test_a_resource_that_cannot_be_torn_down_is_told_of_and_fails_nothing(run_step: RunStep, job_of: JobOf) -> None:
     @resource
     def db(context: Any) -> Iterator[int]:
         yield 1
