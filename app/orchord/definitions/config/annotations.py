@@ -212,6 +212,8 @@ class _Reader:
             return _with_default(type_, field, description, is_secret)
         if all_optional(type_):
             return ConfigField(type_, False, True, {}, description, is_secret)
+        if isinstance(type_, NoneableType):
+            return ConfigField(type_, False, True, None, description, is_secret)
         return ConfigField(type_, description=description, is_secret=is_secret)
 
     def dataclass(self, owner: Any) -> ShapeType:

@@ -25,6 +25,7 @@ from orchord.definitions.config.types import (
     SelectorType,
     ShapeType,
     UnionType,
+    all_optional,
     describe,
 )
 from orchord.errors import did_you_mean
@@ -248,6 +249,8 @@ class _Check:
             flat = dict(value)
             tag = flat.pop(type_.discriminator)
             value = {tag if isinstance(tag, str) else shown(tag): flat}
+        if not value and all_optional(type_):
+            value = {name: copy.deepcopy(item.default) for name, item in type_.fields.items()}
         unknown = [key for key in value if key not in type_.fields]
         for key in unknown:
             self.mistakes.append(f"{_joined(path, key)}: unknown key.{self.suggestion(str(key), type_.fields)}")

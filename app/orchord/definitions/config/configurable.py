@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 
 from orchord.definitions.config.check import check_config
 from orchord.definitions.config.config_class import Config, build_config
-from orchord.definitions.config.env import env_references, env_resolved
+from orchord.definitions.config.env import default_env_names, env_names, env_references, env_resolved
 from orchord.definitions.config.schema import ConfigSchema, as_schema
 from orchord.definitions.config.types import ConfigType, ShapeType
 from orchord.errors import InvalidConfigError, InvalidDefinitionError, InvalidInvocationError
@@ -30,6 +30,7 @@ class ConfigLayer:
     outer: ConfigSchema
     config_fn: Callable[[Any], Any]
     config_cls: type[Config] | None = None
+    fixed: Any = None
 
     def inner_config(self, value: Any) -> Any:
         """Return the config that a checked value becomes."""
@@ -86,6 +87,15 @@ class Configurable:
             object.__setattr__(made, attribute, value)
         return made
 
+    @property
+    def env_var_names(self) -> frozenset[str]:
+        """The environment variables that it reads by itself, beneath whatever config it is given."""
+        inner = self._config_schema.config_type if self._config_schema is not None else self.config_type
+        names = set() if inner is None else set(default_env_names(inner))
+        for layer in self._config_layers:
+            names.update(env_names(layer.fixed), default_env_names(layer.outer.config_type))
+        return frozenset(names)
+
     def resolve_config(self, raw: Any, path: str = "") -> Any:
         """Check config given from outside, and return it as user code sees it.
 
@@ -115,7 +125,7 @@ class Configurable:
             mistakes = check_config(self.config_type, plain, "config").mistakes
             if mistakes:
                 raise InvalidConfigError(f"configured() of {self!r} has config that does not fit", mistakes)
-        return ConfigLayer(ConfigSchema(ShapeType("", {})), lambda _: plain)
+        return ConfigLayer(ConfigSchema(ShapeType("", {})), lambda _: plain, fixed=plain)
 
 
 def _mapping_layer(config_fn: Callable[..., Any], config_schema: Any) -> ConfigLayer:

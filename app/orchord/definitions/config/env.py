@@ -149,6 +149,22 @@ def env_names(value: Any) -> Iterator[str]:
             yield from env_names(item)
 
 
+def default_env_names(type_: ConfigType) -> Iterator[str]:
+    """Yield the names of the environment variables that defaults in a config type refer to."""
+    match type_:
+        case ShapeType(fields=fields) | SelectorType(fields=fields):
+            for field in fields.values():
+                yield from env_names(field.default)
+                yield from default_env_names(field.type)
+        case NoneableType(inner=inner) | ArrayType(inner=inner) | MapType(value=inner):
+            yield from default_env_names(inner)
+        case UnionType(options=options):
+            for option in options:
+                yield from default_env_names(option)
+        case _:
+            return
+
+
 def env_resolved(value: Any, type_: ConfigType | None = None, path: str = "") -> Any:
     """Put the values of environment variables in. For the process that runs user code alone.
 

@@ -19,6 +19,7 @@ from orchord.definitions.config.types import (
     SelectorType,
     ShapeType,
     UnionType,
+    all_optional,
 )
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -135,7 +136,7 @@ def _selector(type_: SelectorType) -> dict[str, Any]:
         {
             "type": "object",
             "properties": {name: _field(field)},
-            "required": [name],
+            "required": [] if all_optional(type_) else [name],
             "additionalProperties": False,
         }
         for name, field in type_.fields.items()

@@ -214,7 +214,7 @@ class Field(ConfigSchema):
     Args:
         config: Any schema: ``str``, ``{"a": int}``, ``[str]``, ``Selector(...)``, …
         default_value: Used when no value is given. It is checked against the schema here.
-        is_required: Required unless there is a default, or every field of the schema may be left out.
+        is_required: Required unless there is a default, the schema takes None, or every field of it may be left out.
         description: Shown wherever the schema is shown.
     """
 
@@ -235,8 +235,12 @@ class Field(ConfigSchema):
             raise InvalidDefinitionError(
                 f"A Field has default_value={default_value!r} and is_required=True. Leave one of them out."
             )
-        if not self.default_provided and is_required is None and all_optional(self.config_type):
-            default_value, self.default_provided = {}, True
+        if not self.default_provided and is_required is None:
+            # As in the field's own rules: what may be empty, or None, need not be given.
+            if all_optional(self.config_type):
+                default_value, self.default_provided = {}, True
+            elif isinstance(self.config_type, NoneableType):
+                default_value, self.default_provided = None, True
         self.is_required = not self.default_provided if is_required is None else is_required
         self.default_value = self._checked_default(default_value) if self.default_provided else None
 

@@ -132,8 +132,17 @@ def describe(type_: ConfigType) -> str:
 
 
 def all_optional(type_: ConfigType) -> bool:
-    """Whether ``{}`` alone satisfies a shape, because each of its fields may be left out."""
-    return isinstance(type_, ShapeType) and not any(field.is_required for field in type_.fields.values())
+    """Whether ``{}`` alone satisfies a type.
+
+    So it is for a shape each of whose fields may be left out, and for a selector whose only field has a default.
+    """
+    match type_:
+        case ShapeType(fields=fields):
+            return not any(field.is_required for field in fields.values())
+        case SelectorType(fields=fields):
+            return len(fields) == 1 and all(field.has_default for field in fields.values())
+        case _:
+            return False
 
 
 def _constraint_words(constraints: dict[str, Any]) -> list[str]:

@@ -84,11 +84,6 @@ class ResourceDefinition(Configurable):
         return {}
 
     @property
-    def env_var_names(self) -> frozenset[str]:
-        """The environment variables that it reads by itself, those of resources in its fields included."""
-        return frozenset()
-
-    @property
     def identity(self) -> Any:
         """The object whose identity says that two keys, or a key and a field, mean the same resource."""
         return self
@@ -142,11 +137,6 @@ class HardcodedResource(ResourceDefinition):
     def __init__(self, value: Any, description: str | None = None) -> None:
         super().__init__(lambda: value, description=description)
         self.value = value
-
-    @property
-    def env_var_names(self) -> frozenset[str]:
-        """The environment variables that it reads by itself, those of resources in its fields included."""
-        return frozenset()
 
     @property
     def identity(self) -> Any:

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 from orchord.definitions.config.annotations import input_name, own_document
 from orchord.definitions.config.check import check_config
 from orchord.definitions.config.config_class import validation_mistakes
-from orchord.definitions.config.env import env_names, env_references, env_resolved, holds_env_var
+from orchord.definitions.config.env import env_references, env_resolved, holds_env_var
 from orchord.definitions.config.plain import NotPlain, plain_value
-from orchord.definitions.config.types import ConfigField, NoneableType, ShapeType
+from orchord.definitions.config.types import ConfigField, NoneableType, ScalarType, ShapeType, UnionType
 from orchord.definitions.resources.definition import ResourceDefinition, held_open
 from orchord.errors import InvalidConfigError
 
@@ -65,8 +65,7 @@ class PythonicResource(ResourceDefinition):
     @property
     def env_var_names(self) -> frozenset[str]:
         """The environment variables in its fields, those of resources in its fields included."""
-        own = env_names(field.default for field in self.shape.fields.values() if field.is_secret and field.has_default)
-        return frozenset(own).union(*(item.env_var_names for item in self._nested.values()))
+        return super().env_var_names.union(*(item.env_var_names for item in self._nested.values()))
 
     @property
     def identity(self) -> Any:
@@ -167,6 +166,9 @@ class PythonicResource(ResourceDefinition):
             return ConfigField(type_, False, description=field.description, is_secret=field.is_secret)
         if not by_reference:
             self._given[key] = plain
+        elif not check_config(type_, plain).success:
+            # A type that knows no references, such as an enum: the text is read at launch, and checked by pydantic.
+            type_ = UnionType((ScalarType("StringSource"), type_))
         if field.is_secret and not by_reference and value is not None:
             return ConfigField(type_, False, description=field.description, is_secret=True)
         return ConfigField(type_, False, True, plain, field.description, field.is_secret or by_reference)

@@ -59,8 +59,12 @@ SCALARS = st.one_of(
 KEYS = st.sampled_from([ScalarType("String"), ScalarType("Int"), ScalarType("Bool"), EnumType("E", ("a", "b"))])
 
 
+ALWAYS_DEFAULTED = st.just(ConfigField(ScalarType("Int"), is_required=False, has_default=True, default=3))
+
+
 def fields(inner: st.SearchStrategy[ConfigType]) -> st.SearchStrategy[dict[str, ConfigField]]:
-    return st.dictionaries(NAMES, st.builds(ConfigField, inner, is_required=st.booleans()), max_size=3)
+    field = st.builds(ConfigField, inner, is_required=st.booleans()) | ALWAYS_DEFAULTED
+    return st.dictionaries(NAMES, field, max_size=3)
 
 
 def containers(inner: st.SearchStrategy[ConfigType]) -> st.SearchStrategy[ConfigType]:

@@ -156,11 +156,11 @@ def test_the_given_value_is_not_changed() -> None:
 def test_thousands_of_right_keys_and_thousands_of_wrong_keys_are_checked_quickly() -> None:
     names = [f"op_number_{number}" for number in range(5000)]
     type_ = ShapeType("", {name: ConfigField(ScalarType("Int", {"ge": 0})) for name in names})
-    start = time.perf_counter()
+    start = time.process_time()
     assert check_config(type_, dict.fromkeys(names, 1)).success
     wrong = check_config(type_, {f"{name}_x": "no" for name in names}).mistakes
     assert len(wrong) == 10_000
-    assert time.perf_counter() - start < 3.0
+    assert time.process_time() - start < 3.0
 
 
 def test_a_default_that_is_changed_by_its_user_stays_what_it_is() -> None:

@@ -18,13 +18,15 @@ def test_importing_config_brings_in_no_service_library() -> None:
 
 def test_importing_config_costs_little_beyond_pydantic() -> None:
     code = (
-        "import time; import pydantic, msgspec\n"
+        "import time; start = time.process_time()\n"
         "from pydantic import BaseModel, TypeAdapter, SecretStr, ValidationError\n"
         "class Warm(BaseModel):\n    x: int\n"
-        "start = time.perf_counter(); import orchord.definitions.config; print(time.perf_counter() - start)"
+        "pydantic = time.process_time(); import orchord.definitions.config\n"
+        "print(pydantic - start, time.process_time() - pydantic)"
     )
-    runs = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
-    ]
-    assert min(runs) < 0.1
+    ratios = []
+    for _ in range(3):
+        output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        of_pydantic, of_config = map(float, output.split())
+        ratios.append(of_config / of_pydantic)
+    assert min(ratios) < 1.5, ratios

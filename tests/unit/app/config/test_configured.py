@@ -95,6 +95,12 @@ def test_environment_variables_in_fixed_config_are_read_when_it_is_resolved(monk
     assert fixed.resolve_config(None) == {"token": "t"}
 
 
+def test_the_variables_that_it_reads_by_itself_can_be_listed() -> None:
+    thing = Thing({"token": StringSource, "key": Field(str, default_value=EnvVar("KEY"))})
+    assert thing.env_var_names == {"KEY"}
+    assert thing.configured({"token": EnvVar("TOKEN")}).env_var_names == {"KEY", "TOKEN"}
+
+
 def test_user_code_sees_python_values_of_enums_beneath_the_layers() -> None:
     mode = Enum("Mode", [EnumValue("fast", python_value=1)])
     assert Thing({"mode": mode}).configured({"mode": "fast"}).resolve_config(None) == {"mode": 1}

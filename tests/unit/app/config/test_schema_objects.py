@@ -100,6 +100,27 @@ def test_fields_are_required_unless_they_have_a_default_or_nothing_in_them_is_re
     assert result.value == {"plain": 0, "defaulted": 1, "inner": {"a": 2}, "inner_required": {"a": 5}}
 
 
+def test_what_may_be_none_or_has_one_defaulted_choice_need_not_be_given() -> None:
+    type_ = to_config_type(
+        {
+            "maybe": Noneable(int),
+            "chosen": Selector({"only": Field(int, default_value=3)}),
+            "asked_for": Field(Noneable(int), is_required=True),
+            "one_of_two": Selector({"a": Field(int, default_value=3), "b": int}),
+        }
+    )
+    assert check_config(type_, {"asked_for": 1, "one_of_two": {"b": 1}}).value == {
+        "maybe": None,
+        "chosen": {"only": 3},
+        "asked_for": 1,
+        "one_of_two": {"b": 1},
+    }
+    assert check_config(type_, {}, "c").mistakes == [
+        "c.asked_for: missing, expected Int or None.",
+        "c.one_of_two: missing, expected a dict with exactly one of 'a', 'b'.",
+    ]
+
+
 def test_user_code_sees_the_python_values_of_enums_wherever_they_stand() -> None:
     level = Enum("Level", [EnumValue("low", python_value=1), EnumValue("high", python_value=2)])
     schema = as_schema(

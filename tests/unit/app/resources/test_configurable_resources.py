@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import enum
 from collections.abc import Iterator
 from typing import Any
 
@@ -152,6 +153,25 @@ def test_environment_variables_are_read_at_launch_and_never_shown(monkeypatch: p
         assert "hunter2" not in repr(resources)
     outer = as_resource_definition(Database(url=EnvVar("URL"), credentials=credentials))
     assert outer.env_var_names == {"URL", "TOKEN", "PORT"}
+
+
+def test_a_variable_may_stand_for_an_enum(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Level(enum.Enum):
+        LOW = "low"
+        HIGH = "high"
+
+    class Leveled(ConfigurableResource):
+        level: Level
+
+    leveled = Leveled(level=EnvVar("LEVEL"))  # type: ignore[arg-type]
+    for value in ("high", "HIGH"):
+        monkeypatch.setenv("LEVEL", value)
+        with build_resources({"leveled": leveled}) as resources:
+            assert resources.leveled.level is Level.HIGH
+    monkeypatch.setenv("LEVEL", "hunter2")
+    with pytest.raises(InvalidConfigError, match="resources.leveled.config.level: Input should be 'low' or 'high'"):
+        with build_resources({"leveled": leveled}):
+            pass
 
 
 def test_a_missing_variable_is_a_mistake_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
