@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, Self, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
 
 from orchord.definitions.composition import Composed, compose
 from orchord.definitions.config.configurable import Configurable, config_class_of
@@ -30,6 +30,9 @@ from orchord.definitions.origin import at, calling_origin, origin_of
 from orchord.definitions.retry import RetryPolicy
 from orchord.definitions.tags import name_mistakes, normalized_tags
 from orchord.errors import InvalidDefinitionError, InvalidInvocationError, did_you_mean, numbered
+
+if TYPE_CHECKING:
+    from orchord.execution.result import ExecuteInProcessResult
 
 
 class GraphDefinition(Configurable, NodeDefinition):
@@ -310,7 +313,7 @@ class GraphDefinition(Configurable, NodeDefinition):
         op_selection: Sequence[str] | None = None,
         run_id: str | None = None,
         input_values: Mapping[str, Any] | None = None,
-    ) -> Any:
+    ) -> ExecuteInProcessResult:
         """Run the graph in this process, as a job of its name. See ``JobDefinition.execute_in_process``."""
         return engine().execute_job(
             self.to_job(),

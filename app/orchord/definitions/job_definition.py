@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from orchord.definitions.graph import GraphDefinition
     from orchord.definitions.op import OpDefinition
     from orchord.definitions.resources.definition import ResourceDefinition
+    from orchord.execution.result import ExecuteInProcessResult
 
 _KEPT_CONFIGS = 32
 _NO_PART_OF_THE_PLAN = frozenset({"resource_defs", "executor_def"})
@@ -292,7 +293,7 @@ class JobDefinition:
         input_values: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
         resources: Mapping[str, Any] | None = None,
-    ) -> Any:
+    ) -> ExecuteInProcessResult:
         """Run the job in this process, step by step, and return an ExecuteInProcessResult.
 
         Args:
