@@ -166,3 +166,35 @@ class TestAssets:
             history = life.storage.assets.history(key)
             assert len(history) == len(claims)
             assert stored.id == max(item.id for item in history)
+
+
+@pytest.mark.postgres
+def test_a_page_waits_for_an_event_with_a_lower_id_that_is_not_committed_yet(postgres_url):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from orchord.events import Event, utc_now
+    from orchord.storage import Storage
+    from orchord.storage.event_store import insert_events
+
+    storage = Storage.open(postgres_url)
+    written, may_commit = threading.Event(), threading.Event()
+
+    def slow_writer():
+        def work(connection):
+            insert_events(connection, "run", [Event("LOG", utc_now(), "first")])
+            written.set()
+            assert may_commit.wait(20)
+
+        storage.database.transact(work)
+
+    with ThreadPoolExecutor(2) as pool:
+        writer = pool.submit(slow_writer)
+        assert written.wait(20)
+        storage.attempts.append_events("run", [Event("LOG", utc_now(), "second")])
+        page = pool.submit(storage.events.page, "run")
+        with pytest.raises(TimeoutError):
+            page.result(timeout=0.3)
+        may_commit.set()
+        assert [item.event.message for item in page.result(timeout=20)] == ["first", "second"]
+        writer.result()
+    storage.dispose()
