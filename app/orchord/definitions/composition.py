@@ -311,6 +311,8 @@ def compose(
         _current.reset(token)
     composition.map_outputs(returned, declared_outputs, origin)
     used = {mapping.graph_input_name for mapping in composition.result.input_mappings}
+    # One that is returned as it is has a mistake of its own already.
+    used |= {handle._name for handle in _members(returned) if isinstance(handle, InputHandle)}
     for edges in composition.result.dependencies.values():
         for edge in edges.values():
             if isinstance(edge, MultiDependencyDefinition):
@@ -319,6 +321,12 @@ def compose(
         if name not in used:
             composition.note(f"its input '{name}' is passed to no node: pass it on, or remove it", origin)
     return composition.result
+
+
+def _members(returned: Any) -> list[Any]:
+    if isinstance(returned, Mapping):
+        return list(returned.values())
+    return list(returned) if isinstance(returned, tuple | list) else [returned]
 
 
 def _counted(number: int, noun: str) -> str:

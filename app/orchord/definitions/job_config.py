@@ -75,7 +75,7 @@ def full_config_type(job: JobDefinition) -> ShapeType:
     """Return what the run config of a job must look like beneath its config mapping, if it has one."""
     needed = job_resource_keys(job)
     fields = {
-        "ops": _section(_graph_shape(job, job.graph, "")),
+        "ops": _section(_graph_config_shape(job, job.graph, "")),
         "resources": _section(
             ShapeType("", {key: _entry(item.config_type, key in needed) for key, item in job.resource_defs.items()})
         ),
@@ -108,7 +108,7 @@ def resolve_run_config(job: JobDefinition, run_config: Any) -> ResolvedRunConfig
         raise InvalidConfigError(headline, checked.mistakes)
     value = checked.value
     resolver = _Resolver(job)
-    resolver.graph(job.graph, value["ops"], "")
+    resolver.graph_or_mapped(job.graph, value["ops"], "")
     if resolver.mistakes:
         raise InvalidConfigError(headline, resolver.mistakes)
     return ResolvedRunConfig(
@@ -139,23 +139,30 @@ class _Resolver:
                 if "config" in entry:
                     self.ops[path] = entry["config"]
                 continue
-            inner: GraphDefinition = node.definition
-            if inner.config is None:
-                self.graph(inner, entry.get("ops", {}), f"{path}.")
-            else:
-                self.mapped(inner, entry.get("config"), path)
+            self.graph_or_mapped(node.definition, entry if node.definition.config else entry.get("ops", {}), f"{path}.")
 
-    def mapped(self, graph: GraphDefinition, config: Any, path: str) -> None:
-        assert graph.config is not None
+    def graph_or_mapped(self, graph: GraphDefinition, entry: Mapping[str, Any], prefix: str) -> None:
+        """Take what stands for a graph: the config of its mapping, or entries for its nodes."""
+        if graph.config is None:
+            self.graph(graph, entry, prefix)
+            return
         try:
-            made = as_run_config({"ops": graph.config.resolve(config, f"ops.{path}.config")})["ops"]
+            made = as_run_config({"ops": graph.config.resolve(entry.get("config"), f"ops.{prefix}config")})["ops"]
         except InvalidConfigError as error:
             self.mistakes += error.mistakes
             return
-        checked = check_config(_graph_shape(self.job, graph, f"{path}."), made, f"({_MAPPED} {path})")
+        where = f"({_MAPPED} {prefix.rstrip('.') or self.job.name})"
+        checked = check_config(_graph_shape(self.job, graph, prefix), made, where)
         self.mistakes += checked.mistakes
         if not checked.mistakes:
-            self.graph(graph, checked.value, f"{path}.")
+            self.graph(graph, checked.value, prefix)
+
+
+def _graph_config_shape(job: JobDefinition, graph: GraphDefinition, prefix: str) -> ShapeType:
+    """What stands for a whole graph under ``ops``: ``{"config": ...}`` when it has a mapping, else its nodes."""
+    if graph.config is not None:
+        return ShapeType("", {"config": _config_field(graph.config.config_type, graph.config.schema)})
+    return _graph_shape(job, graph, prefix)
 
 
 def _graph_shape(job: JobDefinition, graph: GraphDefinition, prefix: str) -> ShapeType:
@@ -170,10 +177,11 @@ def _node_shape(job: JobDefinition, node: Node[Any], path: str) -> ShapeType:
         fields["config"] = _config_field(definition.config_type, definition.outer_schema)
     else:
         graph: GraphDefinition = definition
+        shape = _graph_config_shape(job, graph, f"{path}.")
         if graph.config is not None:
-            fields["config"] = _config_field(graph.config.config_type)
+            fields |= shape.fields
         else:
-            fields["ops"] = _section(_graph_shape(job, graph, f"{path}."))
+            fields["ops"] = _section(shape)
     inputs = _inputs_shape(job, path, definition.input_names)
     if inputs.fields:
         fields["inputs"] = _section(inputs)

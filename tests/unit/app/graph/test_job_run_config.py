@@ -280,6 +280,27 @@ class TestMappings:
             "double.greet": {"word": "xxxx"},
         }
 
+    def test_a_graph_with_a_mapping_as_a_job(self):
+        @config_mapping(config_schema={"word": str})
+        def simple(config):
+            return {"greet": {"config": {"word": config["word"] or 5}}}
+
+        @graph(config=simple)
+        def greeting():
+            greet()
+
+        @graph(config={"greet": {"config": {"word": "fixed"}}})
+        def fixed():
+            greet()
+
+        made = greeting.to_job(name="made")
+        assert made.resolve_run_config({"ops": {"config": {"word": "hi"}}}).ops == {"greet": {"word": "hi"}}
+        assert fixed.to_job().resolve_run_config({}).ops == {"greet": {"word": "fixed"}}
+        assert mistakes(made, {}) == ["ops: missing, expected a dict with 'config'."]
+        with pytest.raises(InvalidConfigError) as caught:
+            made.resolve_run_config({"ops": {"config": {"word": ""}}})
+        assert caught.value.mistakes == ("(config mapping of made).greet.config.word: found 5 (Int), expected String.",)
+
     def test_what_a_mapping_makes_is_checked(self):
         @config_mapping(config_schema={"word": str})
         def wrong(config):
