@@ -7,6 +7,7 @@ Orchord side stores every run in Postgres. Dagster's side is in dagster_stack.py
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -84,6 +85,8 @@ class BareCanvas:
             try:
                 yield self
             finally:
+                # Results that are collected later would ask a server that has gone.
+                gc.collect()
                 bare_canvas.app.close()
 
     def shape(self, job: str) -> Any:
@@ -114,7 +117,7 @@ class OrchordStack:
         self.sessions: list[int] = []
         self.instance_file = "\n".join(
             [
-                f"storage: {{postgres: {{url: '{postgres_url}'}}}}",
+                f"storage: {{postgres: {{postgres_url: '{postgres_url}'}}}}",
                 "celery:",
                 f"  broker: {valkey_url}",
                 f"  result_backend: {valkey_url}",

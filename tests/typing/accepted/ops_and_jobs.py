@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import assert_type
+from typing import Any, assert_type
 
 import orchord as dg
 from orchord import Config, ConfigurableResource, In, OpExecutionContext, Out, Output, RetryPolicy, graph, job, op
@@ -38,7 +38,7 @@ def split(number: int) -> Iterator[Output[int]]:
 
 
 @graph
-def inner(number: int) -> int:
+def inner(number: int) -> Any:
     return bare.alias("again")()
 
 

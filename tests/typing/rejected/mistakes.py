@@ -1,4 +1,4 @@
-"""User code that the type checker must reject: each marked line, with that code, and no other line."""
+"""User code that the type checker must reject: each marked line, with those codes, and no other line."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Store(dg.ConfigurableResource):
     url: str
 
 
-@dg.op(descriptio="no such parameter")  # expect-error: call-overload
+@dg.op(descriptio="no such parameter")  # expect-error: call-overload, untyped-decorator
 def misspelled() -> int:
     return 1
 
 
-@dg.op(retry_policy=3)  # expect-error: call-overload
+@dg.op(retry_policy=3)  # expect-error: call-overload, untyped-decorator
 def policy_is_a_number() -> int:
     return 1
 
@@ -30,15 +30,15 @@ def policy_is_a_number() -> int:
 def careless(context: dg.OpExecutionContext, config: Window) -> int:
     context.log.inof("no such method")  # expect-error: attr-defined
     context.nothing  # expect-error: attr-defined
-    return config.day  # expect-error: attr-defined
+    return config.day  # expect-error: attr-defined, no-any-return
 
 
-@dg.asset(group_nam="x")  # expect-error: call-overload
+@dg.asset(group_nam="x")  # expect-error: call-overload, untyped-decorator
 def misnamed() -> int:
     return 1
 
 
-@dg.job(tags=["a"])  # expect-error: call-overload
+@dg.job(tags=["a"])  # expect-error: call-overload, untyped-decorator
 def tags_are_a_list() -> None:
     careless()
 
