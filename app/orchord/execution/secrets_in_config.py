@@ -21,6 +21,9 @@ def masker_of(job: JobDefinition, resolved: ResolvedRunConfig) -> Masker:
     names: set[str] = set()
     for part in (resolved.ops, resolved.inputs, resolved.resources):
         names.update(_env_names(part))
+    # What stands in no config: variables in the fields of nested resources, and in configured() definitions.
+    for definition in job.resource_defs.values():
+        names.update(definition.env_var_names)
     values = [value for name in names if (value := environment_value(name)) is not None]
     return Masker(values) if values else NOTHING_SECRET
 

@@ -11,6 +11,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self, TypeVar
 
 from orchord.definitions.config.check import check_config
@@ -85,9 +86,10 @@ class Configurable:
             changes["description"] = description
         for attribute, value in changes.items():
             object.__setattr__(made, attribute, value)
+        made.__dict__.pop("env_var_names", None)
         return made
 
-    @property
+    @cached_property
     def env_var_names(self) -> frozenset[str]:
         """The environment variables that it reads by itself, beneath whatever config it is given."""
         inner = self._config_schema.config_type if self._config_schema is not None else self.config_type

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -62,7 +63,7 @@ class PythonicResource(ResourceDefinition):
         """The definitions of the resources in its fields, by field name."""
         return self._nested
 
-    @property
+    @cached_property
     def env_var_names(self) -> frozenset[str]:
         """The environment variables in its fields, those of resources in its fields included."""
         return super().env_var_names.union(*(item.env_var_names for item in self._nested.values()))
