@@ -32,7 +32,7 @@ def list_assets(targets: Targets, location: str | None, selection: str | None, a
     """List assets: of the code that is given, or of all locations that the instance knows."""
     rows = []
     for snapshot in known_locations(targets, location):
-        wanted = select_assets(snapshot, selection, to_make=False)
+        wanted = select_assets(snapshot, selection)
         rows += [(snapshot.name, item) for item in snapshot.assets if wanted is None or item.key in wanted]
     if as_json:
         print_json(
@@ -85,5 +85,6 @@ def materialize(
     """Materialize assets in this process, without broker and workers, and record the run in the instance."""
     run_config, tags = read_run_config(config_files, config_json), read_tags(tags_json)
     code = one_location(targets)
-    wanted = select_assets(code.snapshot, selection)
-    return execute_here(code, IMPLICIT_JOB, run_config=run_config, tags=tags, asset_selection=wanted, as_json=as_json)
+    return execute_here(
+        code, IMPLICIT_JOB, run_config=run_config, tags=tags, asset_selection=[selection], as_json=as_json
+    )

@@ -25,7 +25,7 @@ def instance() -> None:
 @json_option
 def info(as_json: bool) -> int:
     """Show where the instance lives, what it is made of, and whether its services answer."""
-    with opened_instance() as opened:
+    with opened_instance(prepared=False) as opened:
         facts: dict[str, Any] = {
             "home": str(opened.home),
             "storage": opened.storage.address,
@@ -58,7 +58,7 @@ def info(as_json: bool) -> int:
 @json_option
 def migrate(as_json: bool) -> None:
     """Create or update the tables of the instance's database. Doing it twice does no harm."""
-    with opened_instance() as opened:
+    with opened_instance(prepared=False) as opened:
         opened.storage.migrate()
         address = opened.storage.address
     if as_json:

@@ -5,7 +5,9 @@ Finding a job is in snapshots.py, executing one here in executing.py, showing it
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
@@ -18,11 +20,15 @@ from orchord.cli.output import console, json_option, print_json, print_table
 from orchord.cli.progress import wait_for_end
 from orchord.cli.records import run_record, step_records
 from orchord.cli.runs import report_end
-from orchord.cli.snapshots import find_job, known_locations, select_assets
+from orchord.cli.snapshots import find_job, known_locations
 from orchord.cli.targets import Targets, one_location, target_options
 from orchord.definitions.config.json_schema import json_schema
 from orchord.instance.launch import LaunchRequest
-from orchord.snapshot import JobSnapshot
+from orchord.runs import new_run_id
+
+if TYPE_CHECKING:
+    from orchord.instance import OrchordInstance
+    from orchord.snapshot import JobSnapshot
 
 
 @click.group()
@@ -123,26 +129,33 @@ def launch(
     if timeout is not None and not waits:
         raise click.UsageError("--timeout is for --wait, which is not given.")
     with opened_instance() as instance:
-        snapshot, found = find_job(targets, name, location, instance=instance, publish=True)
+        if targets:
+            location = _publish(instance, targets, name, location)
         request = LaunchRequest(
-            job_name=found.name,
-            location=snapshot.name,
+            job_name=name,
+            location=location,
+            run_id=new_run_id(),
             run_config=run_config,
             tags=tags,
             op_selection=ops,
-            asset_selection=select_assets(snapshot, asset_selection),
+            asset_selection=None if asset_selection is None else [asset_selection],
             idempotency_key=idempotency_key,
         )
-        run, _ = instance.launch(request)
         if not waits:
+            run, _ = instance.launch(request)
             if as_json:
                 print_json(run_record(run))
             else:
                 click.echo(run.run_id)
             return EXIT_OK
-        with instance.watch(run.run_id) as watch:
+        with contextlib.ExitStack() as watching:
+            # Watched from before the launch, so that the end of even the shortest run is told at once.
+            watch = watching.enter_context(instance.watch(str(request.run_id)))
+            run, created = instance.launch(request)
+            if not created:  # the idempotency key gave an earlier run
+                watch = watching.enter_context(instance.watch(run.run_id))
             ended = wait_for_end(instance, run, watch, timeout_seconds=timeout)
-    return report_end(ended, as_json=as_json)
+        return report_end(instance, ended, as_json=as_json)
 
 
 @job.command("execute")
@@ -165,6 +178,14 @@ def execute(
     run_config, tags, ops = read_run_config(config_files, config_json), read_tags(tags_json), read_names(op_selection)
     code = one_location(targets)
     return execute_here(code, name, run_config=run_config, tags=tags, op_selection=ops, as_json=as_json)
+
+
+def _publish(instance: OrchordInstance, targets: Targets, name: str, location: str | None) -> str:
+    """Store the given code's definitions, as its worker would, and return the name of the job's location."""
+    found, _ = find_job(targets, name, location)
+    for snapshot in known_locations(targets):
+        instance.storage.locations.put(snapshot)
+    return found.name
 
 
 def _print_job(location: str, found: JobSnapshot) -> None:

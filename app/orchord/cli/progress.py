@@ -5,11 +5,12 @@ What the events mean is in run_view.py. The run's end is told by the instance's 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -65,7 +66,7 @@ def wait_for_end(
     """
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     last_id = 0
-    with _display(instance, run, quiet) as display:
+    with shown_progress(run, _step_keys(instance, run), quiet=quiet) as display:
         while True:
             pause = LOOK_SECONDS if deadline is None else min(LOOK_SECONDS, deadline - time.monotonic())
             over = watch.wait(max(0.0, pause)) or (deadline is not None and time.monotonic() >= deadline)
@@ -79,18 +80,33 @@ def wait_for_end(
 
 
 @contextmanager
-def _display(instance: OrchordInstance, run: Run, quiet: bool) -> Iterator[Display]:
-    console = Console(stderr=True, highlight=False)
-    if quiet or not console.is_terminal:
-        yield PlainLines(console)
+def shown_progress(run: Run, step_keys: Sequence[str], *, quiet: bool = False) -> Iterator[Display]:
+    """Yield what shows a run's events while the context lasts: a live table on a terminal, else lines."""
+    with _real_stderr() as stream:
+        console = Console(file=stream, highlight=False, soft_wrap=True)
+        if quiet or not console.is_terminal:
+            yield PlainLines(stream)
+            return
+        with Live(console=console, refresh_per_second=8, transient=False) as live:
+            yield LiveTable(RunView.of(step_keys), run, live)
+
+
+@contextmanager
+def _real_stderr() -> Iterator[TextIO]:
+    # A copy of the descriptor: a step that runs in this process has descriptor 2 captured while it runs.
+    try:
+        descriptor = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError):
+        yield sys.stderr
         return
-    keys = run.step_keys
-    if keys is None:
-        snapshot = instance.storage.locations.job_snapshot(run.job_snapshot_id)
-        keys = tuple(step.key for step in snapshot.plan.steps) if snapshot is not None else ()
-    view = RunView.of(keys)
-    with Live(console=console, refresh_per_second=8, transient=False) as live:
-        yield LiveTable(view, run, live)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", buffering=1) as stream:
+        yield stream
+
+
+def _step_keys(instance: OrchordInstance, run: Run) -> Sequence[str]:
+    if run.step_keys is not None:
+        return run.step_keys
+    return [step.key for step in instance.job_snapshot(run.job_snapshot_id).plan.steps]
 
 
 class PlainLines:
@@ -107,20 +123,21 @@ class PlainLines:
             EventType.RUN_SUCCESS,
             EventType.RUN_FAILURE,
             EventType.RUN_CANCELED,
+            EventType.LOG,
         }
     )
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
 
     def show(self, event: Event) -> None:
-        """Print the event if it is one that starts or ends something."""
+        """Print the event if it is one that starts or ends something, or a record of the user's log."""
         if event.type in self._KINDS:
             stamp = event.timestamp.astimezone().strftime("%H:%M:%S.%f")[:-3]
             where = f"  {event.step_key}" if event.step_key else ""
             note = "" if event.type in (EventType.STEP_START, EventType.STEP_SUCCESS) else event.message
             detail = f"  {note.partition(chr(10))[0]}" if note else ""
-            print(f"{stamp}  {event.type:<18}{where}{detail}", file=sys.stderr, flush=True)
+            print(f"{stamp}  {event.type:<18}{where}{detail}", file=self._stream, flush=True)
 
     def refresh(self) -> None:
         """Nothing is pending."""

@@ -17,6 +17,7 @@ from orchord.cli.opening import opened_instance
 from orchord.cli.output import console, json_option, print_json
 from orchord.cli.progress import new_events
 from orchord.cli.records import event_record
+from orchord.compute_logs import LogStream
 from orchord.events import EventType, StoredEvent
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 FOLLOW_SECONDS = 0.3
 CHUNK_BYTES = 1 << 16
-_STREAMS = ("stdout", "stderr")
+_STREAMS = (LogStream.STDOUT, LogStream.STDERR)
 _STARTS = (EventType.STEP_START, EventType.STEP_RESTARTED)
 _ENDS = (EventType.STEP_SUCCESS, EventType.STEP_FAILURE, EventType.STEP_UP_FOR_RETRY)
 
@@ -62,8 +63,8 @@ class StepOutputs:
         self._manager = instance.compute_log_manager
         self._run_id = run_id
         self._attempts: dict[str, int] = {}
-        self._offsets: dict[tuple[str, int, str], int] = {}
-        self._halves: dict[tuple[str, int, str], bytes] = {}
+        self._offsets: dict[tuple[str, int, LogStream], int] = {}
+        self._halves: dict[tuple[str, int, LogStream], bytes] = {}
         self._running: set[str] = set()
 
     def note(self, step_key: str, kind: str) -> None:
@@ -74,20 +75,20 @@ class StepOutputs:
         elif kind in _ENDS:
             self._running.discard(step_key)
 
-    def of_running(self) -> Iterator[tuple[str, str, str]]:
+    def of_running(self) -> Iterator[tuple[str, LogStream, str]]:
         """Yield (step, stream, line) for whole new lines of the steps that run."""
         for step_key in sorted(self._running):
             for stream in _STREAMS:
                 for line in self._new_lines(step_key, stream, last=False):
                     yield step_key, stream, line
 
-    def rest_of(self, step_key: str) -> Iterator[tuple[str, str, str]]:
+    def rest_of(self, step_key: str) -> Iterator[tuple[str, LogStream, str]]:
         """Yield what is left of a step's current attempt, a last line without its end included."""
         for stream in _STREAMS:
             for line in self._new_lines(step_key, stream, last=True):
                 yield step_key, stream, line
 
-    def _new_lines(self, step_key: str, stream: str, *, last: bool) -> list[str]:
+    def _new_lines(self, step_key: str, stream: LogStream, *, last: bool) -> list[str]:
         attempt = self._attempts.get(step_key, 1)
         place = (step_key, attempt, stream)
         data = self._halves.pop(place, b"")
@@ -120,7 +121,7 @@ def _events(instance: OrchordInstance, run_id: str, printed: StepOutputs | None,
         time.sleep(FOLLOW_SECONDS)
 
 
-def _print_lines(lines: Iterator[tuple[str, str, str]], as_json: bool) -> None:
+def _print_lines(lines: Iterator[tuple[str, LogStream, str]], as_json: bool) -> None:
     screen = console()
     for step_key, stream, line in lines:
         if as_json:

@@ -6,6 +6,7 @@ Reading what they said is in run_logs.py; launching them is in jobs.py.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
@@ -26,6 +27,9 @@ from orchord.cli.records import attempt_record, latest_attempts, run_record
 from orchord.cli.run_logs import logs
 from orchord.runs import Attempt, Run, RunStatus
 from orchord.storage.values import RunFilter
+
+if TYPE_CHECKING:
+    from orchord.instance import OrchordInstance
 
 
 @click.group()
@@ -111,7 +115,7 @@ def wait(run_id: str, timeout: float | None, as_json: bool) -> int:
         found = instance.storage.runs.get(run_id)
         with instance.watch(found.run_id) as watch:
             ended = wait_for_end(instance, found, watch, timeout_seconds=timeout)
-    return report_end(ended, as_json=as_json)
+        return report_end(instance, ended, as_json=as_json)
 
 
 @run.command("cancel")
@@ -144,8 +148,15 @@ def delete(run_ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
         click.echo(f"Deleted {len(run_ids)} run(s).")
 
 
-def report_end(ended: Run, *, as_json: bool) -> int:
-    """Print how a run stands after a wait, and return the exit code that it means."""
+def report_end(instance: OrchordInstance, ended: Run, *, as_json: bool) -> int:
+    """Print how a run stands after a wait, with the errors of its steps; return the exit code that it means."""
+    if ended.status is not RunStatus.SUCCESS:
+        for attempt in latest_attempts(instance.storage.attempts.of_run(ended.run_id)).values():
+            if attempt.error is not None:
+                click.secho(f"\n{attempt.step_key}", err=True, fg="red", bold=True)
+                click.echo(attempt.error.to_string().rstrip(), err=True)
+        if ended.error is not None:
+            click.echo(f"\n{ended.error.to_string().rstrip()}", err=True)
     if as_json:
         print_json(run_record(ended))
     else:

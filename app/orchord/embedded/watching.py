@@ -56,7 +56,7 @@ def rounds(paths: Iterable[Path], stop: threading.Event, *, pause_seconds: float
             stop.wait(pause_seconds)
         return
 
-    class CodeFilter(watchfiles.DefaultFilter):  # type: ignore[misc]
+    class CodeFilter(watchfiles.DefaultFilter):
         def __call__(self, change: watchfiles.Change, path: str) -> bool:
             return path.endswith(SUFFIXES) and super().__call__(change, path)
 
