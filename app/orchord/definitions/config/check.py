@@ -238,6 +238,9 @@ class _Check:
                     # A copy, as the caller may change it; and a nested shape may have defaults of its own to fill in.
                     default = self.run(item.type, copy.deepcopy(default), _joined(path, name), secret)
                 resolved[name] = default
+            elif item.is_required and isinstance(item.type, ShapeType) and not all_optional(item.type):
+                # What is missing is what stands in it: the path says more than "a dict".
+                self.fill(item.type.fields, {}, _joined(path, name), secret)
             elif item.is_required:
                 what = f" ({item.description})" if item.description else ""
                 self.mistakes.append(f"{_joined(path, name)}: missing, expected {describe(item.type)}{what}.")

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from orchord.definitions.resources.configurable import as_resource_definition
+from orchord.definitions.resources.configurable import PartialResource, as_resource_definition
 from orchord.definitions.resources.context import InitResourceContext
 from orchord.definitions.resources.definition import ResourceDefinition
 from orchord.definitions.resources.values import Resources
@@ -177,10 +177,13 @@ class _Opening:
             return self.open_key(key)
         if marker not in self._nested_values:
             try:
-                config = definition.resolve_config(None, label)
+                config = definition.resolve_config(None, f"resources.{label}")
             except InvalidConfigError as error:
-                hint = "a resource configured at launch needs a key of its own among the resources"
-                raise InvalidConfigError(f"Nested resource '{label}' has no config ({hint})", error.mistakes) from None
+                headline = f"Config of nested resource '{label}' has mistakes"
+                if isinstance(definition.identity, PartialResource):
+                    hint = "configured at launch, it needs a key of its own among the resources"
+                    headline = f"Nested resource '{label}' has no config ({hint})"
+                raise InvalidConfigError(headline, error.mistakes) from None
             self._nested_values[marker] = self._opened(label, definition, config)
         return self._nested_values[marker]
 

@@ -80,6 +80,14 @@ def test_one_mistake_has_this_text(schema: Any, value: Any, text: str) -> None:
     assert text in mistake
 
 
+def test_what_is_missing_is_named_down_to_the_last_key() -> None:
+    schema = {"resources": {"db": {"config": {"host": str, "port": Field(int, default_value=1)}}}, "n": int}
+    assert mistakes(schema, {}, "") == [
+        "resources.db.config.host: missing, expected String.",
+        "n: missing, expected Int.",
+    ]
+
+
 def test_a_mistake_without_a_path_still_says_what_is_wrong() -> None:
     assert mistakes(int, "x", "") == ["config: found 'x' (String), expected Int."]
 

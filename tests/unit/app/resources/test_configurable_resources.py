@@ -130,7 +130,9 @@ def test_fields_left_to_launch_come_from_run_config() -> None:
     with pytest.raises(InvalidConfigError, match="resources.credentials.config.token: missing, expected String"):
         with build_resources({"credentials": credentials}):
             pass
-    with pytest.raises(InvalidConfigError, match="a resource configured at launch needs a key of its own"):
+    with pytest.raises(
+        InvalidConfigError, match="configured at launch, it needs a key of its own.*: resources.db.credentials.token"
+    ):
         with build_resources({"db": database}):
             pass
 
@@ -176,8 +178,12 @@ def test_a_variable_may_stand_for_an_enum(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_missing_variable_is_a_mistake_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TOKEN", raising=False)
+    credentials = Credentials(token=EnvVar("TOKEN"))
     with pytest.raises(InvalidConfigError, match="resources.c.config.token: environment variable 'TOKEN' is not set"):
-        with build_resources({"c": Credentials(token=EnvVar("TOKEN"))}):
+        with build_resources({"c": credentials}):
+            pass
+    with pytest.raises(InvalidConfigError, match="resources.db.credentials.token: environment variable 'TOKEN' is"):
+        with build_resources({"db": Database(url="u", credentials=credentials)}):
             pass
 
 
