@@ -89,12 +89,13 @@ def _moved(descriptor: int, target: int) -> Iterator[None]:
 def _streams_on_descriptors() -> Iterator[None]:
     """Let ``print`` write to the descriptors line by line, whatever ``sys.stdout`` is now (a logger, a buffer)."""
     earlier_stdout, earlier_stderr = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _text_stream(_STDOUT_FD), _text_stream(_STDERR_FD)
+    stdout, stderr = _text_stream(_STDOUT_FD), _text_stream(_STDERR_FD)
+    sys.stdout, sys.stderr = stdout, stderr
     try:
         yield
     finally:
         # Flushed while the descriptors still point at the files, so that no byte of the step leaks out after it.
-        _flush(sys.stdout, sys.stderr)
+        _flush(stdout, stderr, sys.stdout, sys.stderr)
         sys.stdout, sys.stderr = earlier_stdout, earlier_stderr
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from orchord.events import ErrorInfo, Event, EventType, utc_now
-from orchord.execution.in_process import RunEnd, RunSink
+from orchord.execution.in_process import RunEnd, RunRecorder
 from orchord.execution.request import StepResult
 from orchord.plan.machine import SkipStep
 from orchord.plan.model import Step
@@ -33,7 +33,7 @@ class EventList:
         values: the value of each output, by step key and output name.
     """
 
-    def __init__(self, run: Run, recorder: RunSink | None = None) -> None:
+    def __init__(self, run: Run, recorder: RunRecorder | None = None) -> None:
         self.run = run
         self.recorder = recorder
         self.values: dict[tuple[str, str], Any] = {}
@@ -79,6 +79,8 @@ class EventList:
 
     def ended(self, end: RunEnd) -> Run:
         """Note the end of the run, and return the run as it ended."""
+        if self.recorder is not None:
+            self.recorder.close(end)
         status = end.status or RunStatus.CANCELED
         self.events += end.events
         type_, verb, level = _RUN_END_EVENTS[status]

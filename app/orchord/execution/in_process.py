@@ -56,6 +56,13 @@ class RunEnd:
     error: BaseException | None = None
 
 
+class RunRecorder(RunSink, Protocol):
+    """A sink that has a run of its own to end: what an instance's ``recording`` returns."""
+
+    def close(self, end: RunEnd) -> None:
+        """Note what came after the last step."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where a run that was begun by another process stands.
@@ -80,7 +87,7 @@ def run_in_process(
     compute_logs: ComputeLogManager | None = None,
     emit_live: Callable[[Event], None] | None = None,
     progress: Progress | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] | None = None,
 ) -> RunEnd:
     """Run a plan's steps one after another in this process, resources set up once for all of them.
 
@@ -96,8 +103,13 @@ def run_in_process(
         progress: where the run stands, when another process began it.
         sleep: waits between an attempt and its retry.
     """
-    loop = _Loop(job, run, plan, resolved, instance, sink, compute_logs, emit_live, sleep)
+    loop = _Loop(job, run, plan, resolved, instance, sink, compute_logs, emit_live, sleep or pause)
     return loop.go(progress)
+
+
+def pause(seconds: float) -> None:
+    """Wait, as long as nothing interrupts."""
+    time.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True)

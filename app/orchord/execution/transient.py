@@ -1,19 +1,20 @@
 """The stand-in for an instance in a run that belongs to none: a folder, and no database until one is asked for.
 
 ``execute_in_process()`` without an instance must stay quick, so what user code rarely asks for is made when it does.
-Real instances are orchord.instance's, which installs the maker of an ephemeral one here.
+Real instances are orchord.instance's, which stands above this package and installs the maker of ephemeral ones here.
 """
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-from orchord.errors import InvariantViolationError
-
+# Loaded by name when its maker is wanted and not installed yet: `import orchord` is quick because it leaves it out.
+_INSTANCES = "orchord.instance"
 _maker: list[Callable[[], Any]] = []
 
 
@@ -58,9 +59,6 @@ class TransientInstance:
             raise AttributeError(name)
         if self._ephemeral is None:
             if not _maker:
-                raise InvariantViolationError(
-                    f"This run belongs to no instance, so there is no 'instance.{name}'. Give one: "
-                    "execute_in_process(instance=OrchordInstance.ephemeral())."
-                )
+                importlib.import_module(_INSTANCES)
             self._ephemeral = _maker[0]()
         return getattr(self._ephemeral, name)

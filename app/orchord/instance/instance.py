@@ -14,7 +14,9 @@ from orchord.instance.coordinators import RunCoordinator
 from orchord.instance.launchers import RunLauncher
 from orchord.instance.plugins import PluginSpec, constructed, load_class
 from orchord.instance.reading import InstanceReaders
+from orchord.instance.recording import RunRecorder
 from orchord.instance.running import RunControl
+from orchord.runs import Run
 from orchord.settings import Settings
 from orchord.snapshot import JobSnapshot, LocationSnapshot
 from orchord.storage import LocationRow, Storage
@@ -100,6 +102,14 @@ class OrchordInstance(InstanceReaders, RunControl):
     def storage_directory(self) -> str:
         """Return the folder in which IO managers without a ``base_dir`` store values."""
         return str(self.config.artifact_folder / "storage")
+
+    def recording(self, run: Run) -> RunRecorder:
+        """Create a run that this process carries out by itself; return what writes it down.
+
+        Raises:
+            ConflictError: a run with this id exists already.
+        """
+        return RunRecorder(self.storage, run)
 
     def job_snapshot(self, snapshot_id: str) -> JobSnapshot:
         """Return a job as it was when a run of it was created."""
