@@ -1,4 +1,4 @@
-"""What the contract tests of storage share: one migrated database per test on each engine, and small makers of values."""
+"""What the contract tests of storage share: a migrated database per test on each engine, and makers of values."""
 
 from __future__ import annotations
 

@@ -268,9 +268,7 @@ class TestEndingWithTheLastStep:
     def test_a_run_that_is_being_canceled_ends_as_canceled(self, life):
         run = life.run()
         claim = life.claimed(run)
-        life.storage.runs.set_status(
-            run.run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, at=life.now()
-        )
+        life.storage.runs.set_status(run.run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, at=life.now())
         assert life.finished(claim, ends_run=True).run_status is RunStatus.CANCELED
         assert life.attempts(run) == {("a", 1): AttemptStatus.SUCCESS}
 
@@ -313,9 +311,7 @@ class TestClaimingTheNextStep:
     def test_not_when_the_run_is_being_canceled(self, life):
         run = life.run()
         claim = life.claimed(run)
-        life.storage.runs.set_status(
-            run.run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, at=life.now()
-        )
+        life.storage.runs.set_status(run.run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, at=life.now())
         assert not life.finished(claim, then_claim=life.claim_of(run, "b")).then_claimed
         assert life.attempts(run) == {("a", 1): AttemptStatus.SUCCESS}
 
@@ -359,9 +355,7 @@ class TestSkipping:
     def test_a_canceled_step_is_recorded_under_its_attempt(self, life):
         run = life.run()
         life.finished(life.claimed(run), AttemptStatus.UP_FOR_RETRY)
-        life.storage.runs.set_status(
-            run.run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, at=life.now()
-        )
+        life.storage.runs.set_status(run.run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, at=life.now())
         skips = [Skip("a", AttemptStatus.CANCELED, "canceled", attempt=2)]
         assert life.storage.attempts.record_skips(run.run_id, skips, life.now(), True) is RunStatus.CANCELED
         assert life.attempts(run) == {("a", 1): AttemptStatus.UP_FOR_RETRY, ("a", 2): AttemptStatus.CANCELED}

@@ -1,4 +1,4 @@
-"""Lost connections on PostgreSQL: a dead pooled connection costs nobody anything, and no statement takes place twice."""
+"""Lost connections on PostgreSQL: a dead pooled connection costs nothing, and no statement takes place twice."""
 
 from __future__ import annotations
 

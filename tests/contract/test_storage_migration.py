@@ -1,4 +1,4 @@
-"""The schema on both engines: what migrations make is what the code expects; migrating at once and again is harmless."""
+"""The schema on both engines: migrations make what the code expects; migrating at once and again is harmless."""
 
 from __future__ import annotations
 
@@ -75,9 +75,7 @@ def test_migrating_again_changes_nothing(storage):
     storage.check_schema()
 
 
-@pytest.mark.parametrize(
-    ("revision", "words"), [("9999", "is of a newer Orchord"), ("0000", "is of an older Orchord")]
-)
+@pytest.mark.parametrize(("revision", "words"), [("9999", "is of a newer Orchord"), ("0000", "is of an older Orchord")])
 def test_another_versions_tables_are_named(storage, revision, words):
     statement = sa.text(f"UPDATE {VERSION_TABLE} SET version_num = :revision")
     storage.database.transact(lambda connection: connection.execute(statement, {"revision": revision}))

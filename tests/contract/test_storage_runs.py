@@ -207,9 +207,7 @@ class TestEnding:
     def test_canceled_when_it_was_being_canceled_whatever_its_steps_say(self, life):
         run = life.run()
         life.done(run, "a")
-        life.storage.runs.set_status(
-            run.run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, at=life.now()
-        )
+        life.storage.runs.set_status(run.run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, at=life.now())
         assert life.storage.runs.end(run.run_id, life.now()) is RunStatus.CANCELED
         assert life.types(run)[-1] == "RUN_CANCELED"
 
@@ -238,9 +236,7 @@ class TestEnding:
     def test_canceling_closes_what_still_runs(self, life):
         run = life.run()
         claim = life.claimed(run)
-        life.storage.runs.set_status(
-            run.run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, at=life.now()
-        )
+        life.storage.runs.set_status(run.run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, at=life.now())
         assert life.storage.runs.end(run.run_id, life.now()) is RunStatus.CANCELED
         assert life.attempts(run) == {("a", 1): AttemptStatus.CANCELED}
         assert not life.storage.attempts.finish(life.finish_of(claim)).accepted
