@@ -147,6 +147,7 @@ class _Part:
     definition: AssetsDefinition
     keys: set[AssetKey]
     node_name: str
+    is_split: bool = False
 
 
 def asset_job(name: str, keys: Iterable[AssetKey], catalog: AssetCatalog, **options: Any) -> JobDefinition:
@@ -191,7 +192,7 @@ def _parts(selected: set[AssetKey], catalog: AssetCatalog) -> list[_Part]:
         groups = _levels(definition, chosen, catalog) if definition.can_subset else [chosen]
         for number, group in enumerate(groups, start=1):
             node_name = definition.node_def.name if number == 1 else f"{definition.node_def.name}_{number}"
-            parts.append(_Part(definition, group, node_name))
+            parts.append(_Part(definition, group, node_name, is_split=len(groups) > 1))
     if mistakes:
         raise InvalidSubsetError("The assets cannot be made so", mistakes)
     return parts
@@ -229,12 +230,13 @@ def _reaches_own(key: AssetKey, own: set[AssetKey], graph: Any) -> bool:
 
 def _edges(part: _Part, part_of: Mapping[AssetKey, _Part]) -> dict[str, Dependency]:
     """Return the edges into one node from the nodes that make what it reads."""
+    # A part of a split definition waits only on what its own assets depend on; the rest would close the circle again.
+    specs = [part.definition.specs_by_key[key] for key in part.keys]
+    needed = {dep.asset_key for spec in specs for dep in spec.deps} if part.is_split else None
     edges: dict[str, Dependency] = {}
     for input_name, key in part.definition.keys_by_input_name.items():
         maker = part_of.get(key)
-        if maker is None or maker is part:
-            continue
-        if maker.definition is part.definition and maker.node_name > part.node_name:
+        if maker is None or maker is part or (needed is not None and key not in needed):
             continue
         output_name = next(name for name, made in maker.definition.keys_by_output_name.items() if made == key)
         edges[input_name] = DependencyDefinition(maker.node_name, output_name)

@@ -19,13 +19,15 @@ from orchord.errors import InvalidSubsetError, did_you_mean
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<string>"(?:[^"\\]|\\.)*")
-      | (?P<number>\d+(?=\+))
+      | (?P<number>[0-9]{1,9}(?=\+))
       | (?P<null><null>)
       | (?P<sign>[()+*:=,])
       | (?P<word>[^\s()+*:="',]+)
     )""",
     re.VERBOSE,
 )
+_NUMBER = re.compile("[0-9]{1,9}")
+_MAX_DEPTH = 50
 _FUNCTIONS = ("sinks", "roots")
 _ATTRIBUTES = ("key", "key_substring", "group", "tag", "kind", "owner")
 
@@ -53,6 +55,7 @@ class _Parser:
         self.include_sources = include_sources
         self.tokens = self._tokens()
         self.position = 0
+        self.depth = 0
 
     def parse(self) -> rules.Rule:
         if not self.tokens:
@@ -124,6 +127,17 @@ class _Parser:
         return rule
 
     def _one(self) -> rules.Rule:
+        # Texts come from outside: nesting must end in an error of the text, not of Python's stack.
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            token = self._peek()
+            raise self._error(f"it is nested more than {_MAX_DEPTH} deep", token.start if token else len(self.text), "")
+        try:
+            return self._negated_or_reached()
+        finally:
+            self.depth -= 1
+
+    def _negated_or_reached(self) -> rules.Rule:
         if self._accept_word("not"):
             return rules.Without(rules.AllAssets(self.include_sources), self._one())
         up = self._up()
@@ -165,7 +179,7 @@ class _Parser:
             self.position += 1
             pluses += "+"
             number = self._peek()
-            if plus and number and number.kind == "word" and number.text.isdigit() and number.start == plus.end:
+            if plus and number and _NUMBER.fullmatch(number.text) and number.start == plus.end:
                 self.position += 1
                 return number.text
         return pluses or None
@@ -190,7 +204,7 @@ class _Parser:
             return self._attribute(token), False
         if token.kind in ("word", "string"):
             self.position += 1
-            return rules.KeysOf((AssetKey.from_user_string(_plain(token)),)), True
+            return self._key_of(_plain(token), token.start), True
         raise self._error(f"{token.text!r} is not expected", token.start, "")
 
     def _attribute(self, name: _Token) -> rules.Rule:
@@ -213,6 +227,8 @@ class _Parser:
 
     def _key(self) -> rules.Rule:
         """Read a key, in which stars outside quotes may touch words: ``key:raw/*``. A following ``+`` ends it."""
+        first = self._peek()
+        start = first.start if first else len(self.text)
         pieces: list[str] = []
         end: int | None = None
         while (token := self._peek()) is not None and (end is None or token.start == end):
@@ -228,6 +244,13 @@ class _Parser:
             raise self._error("a key is missing", end or len(self.text), 'Write key:name or key:"name".')
         if "*" in text:
             return rules.KeyWildcard(text)
+        return self._key_of(text, start)
+
+    def _key_of(self, text: str, at: int) -> rules.Rule:
+        if not all(text.split("/")):
+            raise self._error(
+                f"{text!r} is no key, as a part of it is empty", at, "Separate the parts by one '/' each."
+            )
         return rules.KeysOf((AssetKey.from_user_string(text),))
 
     def _value(self, name: _Token) -> str:
