@@ -68,8 +68,14 @@ def plain_value(type_: ConfigType, value: Any) -> Any:
 
 
 def plain_model(model: BaseModel, type_: ShapeType) -> dict[str, Any]:
-    """Return a model as config data, without what cannot be written as such."""
-    return _shape(type_, model, leave_out=True)
+    """Return a model as config data, without what cannot be so written, and without None where that is the default."""
+    written = _shape(type_, model, leave_out=True)
+    fields = type_.fields
+    return {
+        key: value
+        for key, value in written.items()
+        if value is not None or key not in fields or not fields[key].has_default or fields[key].default is not None
+    }
 
 
 def _shape(type_: ShapeType, value: Any, leave_out: bool = False) -> dict[str, Any]:
