@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from orchord.definitions.assets.spec import AssetDep, AssetSpec
 
 _NOT_IDENTIFIER = re.compile(r"[^A-Za-z0-9_]")
-_USER_STRING_PART = re.compile(r"(?:\\.|[^/\\])*")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_USER_STRING_PART = re.compile(r"(?:\\.|\\$|[^/\\])*", re.DOTALL)
 
 
 class AssetKey:
@@ -103,7 +104,7 @@ class AssetKey:
         while position <= len(text):
             match = _USER_STRING_PART.match(text, position)
             assert match is not None
-            parts.append(re.sub(r"\\(.)", r"\1", match.group()))
+            parts.append(_ESCAPED.sub(r"\1", match.group()))
             position = match.end() + 1
         return cls(parts)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from orchord.definitions.asset_key import AssetKey
 from orchord.definitions.assets import selection_rules as rules
-from orchord.errors import InvalidSubsetError, did_you_mean
+from orchord.errors import InvalidDefinitionError, InvalidSubsetError, did_you_mean
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -247,11 +247,11 @@ class _Parser:
         return self._key_of(text, start)
 
     def _key_of(self, text: str, at: int) -> rules.Rule:
-        if not all(text.split("/")):
-            raise self._error(
-                f"{text!r} is no key, as a part of it is empty", at, "Separate the parts by one '/' each."
-            )
-        return rules.KeysOf((AssetKey.from_user_string(text),))
+        try:
+            return rules.KeysOf((AssetKey.from_user_string(text),))
+        except InvalidDefinitionError:
+            problem = f"{text!r} is no key, as a part of it is empty"
+            raise self._error(problem, at, "Separate the parts by one '/' each.") from None
 
     def _value(self, name: _Token) -> str:
         token = self._peek()

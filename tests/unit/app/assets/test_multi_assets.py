@@ -1,4 +1,4 @@
-"""@multi_asset, @graph_asset, @graph_multi_asset, AssetsDefinition.from_op/from_graph: several assets, or several ops."""
+"""@multi_asset, @graph_asset, @graph_multi_asset, AssetsDefinition.from_op: several assets, or several ops."""
 
 from __future__ import annotations
 
