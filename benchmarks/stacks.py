@@ -7,7 +7,6 @@ Orchord side stores every run in Postgres. Dagster's side is in dagster_stack.py
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import subprocess
 import sys
@@ -85,8 +84,8 @@ class BareCanvas:
             try:
                 yield self
             finally:
-                # Results that are collected later would ask a server that has gone.
-                gc.collect()
+                # Results that the interpreter collects at its end would ask a server that has gone.
+                bare_canvas.app.backend.remove_pending_result = lambda result: result
                 bare_canvas.app.close()
 
     def shape(self, job: str) -> Any:
