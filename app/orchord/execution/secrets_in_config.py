@@ -5,9 +5,10 @@ Only the values are wanted here, to hide them; putting them into config is defin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
+from orchord.definitions.config.env import env_names
 from orchord.execution.masking import NOTHING_SECRET, Masker
 from orchord.settings import environment_value
 
@@ -15,28 +16,24 @@ if TYPE_CHECKING:
     from orchord.definitions.job import JobDefinition
     from orchord.definitions.job_config import ResolvedRunConfig
 
+# The variables that a job's own definitions read do not change; their values may, and are read for each run.
+_names_of_jobs: WeakKeyDictionary[JobDefinition, frozenset[str]] = WeakKeyDictionary()
+
 
 def masker_of(job: JobDefinition, resolved: ResolvedRunConfig) -> Masker:
-    """Return what hides the secrets of a run's config in its events."""
-    names: set[str] = set()
+    """Return what hides the secrets of a run's config, and of the definitions it uses, in its events."""
+    names = set(_defined_names(job))
     for part in (resolved.ops, resolved.inputs, resolved.resources):
-        names.update(_env_names(part))
-    # What stands in no config: variables in the fields of nested resources, and in configured() definitions.
-    for definition in job.resource_defs.values():
-        names.update(definition.env_var_names)
+        if part:
+            names.update(env_names(part))
     values = [value for name in names if (value := environment_value(name)) is not None]
     return Masker(values) if values else NOTHING_SECRET
 
 
-def _env_names(value: Any) -> Iterator[str]:
-    name = getattr(value, "env_var_name", None)
-    if isinstance(name, str):
-        yield name
-    elif isinstance(value, Mapping):
-        if len(value) == 1 and isinstance(value.get("env"), str):
-            yield value["env"]
-        for item in value.values():
-            yield from _env_names(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _env_names(item)
+def _defined_names(job: JobDefinition) -> frozenset[str]:
+    names = _names_of_jobs.get(job)
+    if names is None:
+        ops = (wired.op for wired in job.wiring.ops.values())
+        names = frozenset().union(*(one.env_var_names for one in (*job.resource_defs.values(), *ops)))
+        _names_of_jobs[job] = names
+    return names

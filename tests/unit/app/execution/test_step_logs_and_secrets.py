@@ -137,3 +137,33 @@ def test_masking_hides_whole_secrets_in_texts_keys_and_lists() -> None:
     assert masker.text("abcdef abcd x") == "****** ****** x"
     assert masker.data({"abcd": ["say abcdef", 1, None]}) == {"******": ["say ******", 1, None]}
     assert not Masker(["x"])
+
+
+class Service(ConfigurableResource):
+    database: Database
+
+
+def test_a_secret_of_a_nested_resource_is_hidden_too(
+    run_step: RunStep, job_of: JobOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "hunter2!")
+
+    @op
+    def connects(context: Any, service: Service) -> None:
+        context.log.info(service.database.password)
+
+    service = Service(database=Database(password=EnvVar("DB_PASSWORD")))
+    assert logged(run_step(job_of(connects, resource_defs={"service": service}), "connects")) == [(20, "******")]
+
+
+def test_a_secret_that_configured_holds_is_hidden_too(
+    run_step: RunStep, job_of: JobOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_TOKEN", "tok-12345")
+
+    @op
+    def calls(context: Any, config: Token) -> None:
+        context.log.info(config.token)
+
+    configured = calls.configured({"token": {"env": "API_TOKEN"}}, name="calls_api")
+    assert logged(run_step(job_of(configured), "calls_api")) == [(20, "******")]
