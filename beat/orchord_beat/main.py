@@ -10,7 +10,7 @@ from types import FrameType
 from orchord.spi import OrchordInstance, Settings, UnavailableError, steps_queue
 
 from orchord_beat.monitor import LOOK_SECONDS, Monitor
-from orchord_workers.spi import WorkerProcess, broker_errors_translated, make_app
+from orchord_workers.spi import WorkerProcess, broker_errors_translated, close_app, make_app
 
 logger = logging.getLogger(__name__)
 
@@ -55,4 +55,4 @@ def run_daemon(settings: Settings, *, log_level: str = "INFO") -> None:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
     process.close()
     instance.dispose()
-    app.close()
+    close_app(app)

@@ -66,7 +66,8 @@ class Monitor:
 
     def _patience(self, watched: Watched, waiting: int) -> timedelta:
         pause = QUIET if waiting == 0 else QUIET_WHEN_BUSY
-        return min(pause * 2**watched.times_sent, LONGEST_QUIET)
+        doubled: timedelta = pause * 2**watched.times_sent
+        return min(doubled, LONGEST_QUIET)
 
     def _mend(self, run: Run, now: datetime) -> int:
         watched = self.watched[run.run_id]

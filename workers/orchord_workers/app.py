@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import redis.exceptions
 from celery import Celery
 from celery.exceptions import CeleryError
+from kombu import pools
 from kombu.exceptions import KombuError
 from orchord.spi import BrokerUnavailableError
 
@@ -50,6 +51,8 @@ def make_app(config: Mapping[str, Any], *, location: str | None = None) -> Celer
         redis_socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
         redis_socket_timeout=30,
         redis_socket_keepalive=True,
+        # One backend, with one pool of connections, for all threads of the process.
+        result_backend_thread_safe=True,
         result_expires=86_400,
         # A task that is refused by its claim must not be retried, and results live in the database.
         task_acks_late=True,
@@ -70,6 +73,20 @@ def make_app(config: Mapping[str, Any], *, location: str | None = None) -> Celer
         worker_send_task_events=False,
     )
     return app
+
+
+def close_app(app: Celery) -> None:
+    """Close an app's connections. Another app of the same address in this process opens its own again.
+
+    Celery leaves them to Kombu's pools, which belong to the process and are keyed by the address.
+    """
+    connection = app.connection_for_write()
+    for group in (pools.producers, pools.connections):
+        # A group makes the pool that it lacks, and does not answer to `in`.
+        group[connection].force_close_all()
+        del group[connection]
+    app.backend.client.connection_pool.disconnect()
+    app.close()
 
 
 @contextmanager

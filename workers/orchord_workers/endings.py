@@ -78,7 +78,7 @@ class Endings:
 
     def _listen_once(self) -> None:
         client: redis.Redis = self._app.backend.client
-        with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        with client.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
             pubsub.subscribe(RUN_ENDED_CHANNEL)
             self._subscribed.set()
             while not self._closed.is_set():

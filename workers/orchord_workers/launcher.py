@@ -16,7 +16,7 @@ from orchord.spi import (
     utc_now,
 )
 
-from orchord_workers.app import broker_errors_translated, make_app
+from orchord_workers.app import broker_errors_translated, close_app, make_app
 from orchord_workers.canvas import Canvas
 from orchord_workers.endings import Endings, publish_end
 from orchord_workers.mending import IN_PROCESS_EXECUTOR
@@ -93,4 +93,4 @@ class CeleryRunLauncher(RunLauncher):
     def dispose(self) -> None:
         """Close connections and stop the listening thread."""
         self.endings.close()
-        self.app.close()
+        close_app(self.app)

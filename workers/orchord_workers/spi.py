@@ -1,7 +1,7 @@
 """The door by which orchord_beat reaches the workers' machinery. Nothing else of this package is for others."""
 
-from orchord_workers.app import broker_errors_translated, make_app
+from orchord_workers.app import broker_errors_translated, close_app, make_app
 from orchord_workers.mending import Mender
 from orchord_workers.process import WorkerProcess
 
-__all__ = ["Mender", "WorkerProcess", "broker_errors_translated", "make_app"]
+__all__ = ["Mender", "WorkerProcess", "broker_errors_translated", "close_app", "make_app"]

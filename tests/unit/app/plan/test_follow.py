@@ -9,6 +9,7 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from orchord.plan.follow import Follow, begin, follow, joins_of
 from orchord.plan.machine import EndRun, RunMachine, SkipStep, StartStep, StepEnd, decide
 from orchord.plan.model import ExecutionPlan, OutputRef, Step, StepInput, StepOutput
