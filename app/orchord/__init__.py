@@ -167,14 +167,12 @@ from orchord.definitions.types import (
 )
 
 # Resources
+from orchord.definitions.resources.building import build_init_resource_context as build_init_resource_context
 from orchord.definitions.resources.configurable import (
     ConfigurableResource as ConfigurableResource,
     ConfigurableResourceFactory as ConfigurableResourceFactory,
 )
-from orchord.definitions.resources.context import (
-    build_init_resource_context as build_init_resource_context,
-    InitResourceContext as InitResourceContext,
-)
+from orchord.definitions.resources.context import InitResourceContext as InitResourceContext
 from orchord.definitions.resources.definition import (
     resource as resource,
     ResourceDefinition as ResourceDefinition,
@@ -293,6 +291,7 @@ from orchord.execution.contexts import (
     OpExecutionContext as OpExecutionContext,
 )
 from orchord.execution.hooks import HookContext as HookContext
+from orchord.execution.logs import get_logger as get_dagster_logger
 from orchord.execution.materialize import (
     materialize as materialize,
     materialize_to_memory as materialize_to_memory,

@@ -1,4 +1,7 @@
-"""Config: schemas, config classes, checking, and config as data. The public names of the package, nothing else."""
+"""Config: schemas, config classes, checking, and config as data.
+
+The public names of the package, nothing else. What config a job as a whole takes is definitions/job_config.py.
+"""
 
 from orchord.definitions.config.check import CheckResult, check_config
 from orchord.definitions.config.config_class import Config, PermissiveConfig, build_config

@@ -108,7 +108,8 @@ def _field(field: ConfigField) -> dict[str, Any]:
     schema = _schema(field.type)
     if field.description:
         schema["description"] = field.description
-    if field.has_default:
+    is_reference = isinstance(field.default, dict) and set(field.default) == {"env"}
+    if field.has_default and (not field.is_secret or field.default is None or is_reference):
         schema["default"] = field.default
     if field.is_secret:
         schema["writeOnly"] = True

@@ -5,7 +5,6 @@ read and nested resources set up, is launched.py.
 """
 
 import contextlib
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, get_args
@@ -19,7 +18,9 @@ from orchord.definitions.config.config_class import Config
 from orchord.definitions.config.env import holds_env_var
 from orchord.definitions.config.types import ShapeType
 from orchord.definitions.resources.definition import ResourceDefinition
+from orchord.definitions.resources.definition import as_resource_definition as as_resource_definition
 from orchord.definitions.resources.launched import PythonicResource
+from orchord.definitions.resources.opening import open_resources
 from orchord.definitions.resources.param import ResourceDependencyMarker
 from orchord.errors import InvalidInvocationError
 
@@ -103,9 +104,6 @@ class ConfigurableResourceFactory(Config, ABC, Generic[_ValueT]):
     @contextlib.contextmanager
     def process_config_and_initialize_cm(self) -> Iterator[_ValueT]:
         """Set the resource up outside of a run: EnvVars read, nested resources set up; tear it down at the end."""
-        # Opening resources needs this class; this class needs it only here, outside of runs.
-        from orchord.definitions.resources.opening import open_resources  # noqa: PLC0415
-
         with open_resources({"resource": self.get_resource_definition()}, {}, {"resource"}) as resources:
             yield resources.get("resource")
 
@@ -192,21 +190,3 @@ def is_resource_field(field: FieldInfo) -> bool:
 def _alternatives(annotation: Any) -> list[Any]:
     inner, _ = unwrapped(annotation)
     return [item for arg in get_args(inner) for item in _alternatives(arg)] if is_union(inner) else [inner]
-
-
-def as_resource_definition(thing: Any) -> ResourceDefinition:
-    """Return how a resource is made. A plain object is a resource that stands already.
-
-    Raises:
-        InvalidInvocationError: it is a class of resources where an instance is meant.
-    """
-    if isinstance(thing, ResourceDefinition):
-        return thing
-    if isinstance(thing, (ConfigurableResourceFactory, PartialResource)):
-        return thing.get_resource_definition()
-    if inspect.isclass(thing) and issubclass(thing, ConfigurableResourceFactory):
-        raise InvalidInvocationError(
-            f"{thing.__name__} is a class of resources. Give an instance, as in {thing.__name__}(...), or "
-            f"{thing.__name__}.configure_at_launch()."
-        )
-    return ResourceDefinition.hardcoded_resource(thing)

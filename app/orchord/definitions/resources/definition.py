@@ -5,18 +5,17 @@ The pydantic form is configurable.py; setting resources up and tearing them down
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from orchord.definitions.config.configurable import Configurable
 from orchord.definitions.config.schema import ConfigSchema, as_schema
 from orchord.definitions.config.types import ANY
+from orchord.definitions.resources.context import InitResourceContext
 from orchord.errors import InvalidDefinitionError, InvalidInvocationError
-
-if TYPE_CHECKING:
-    from orchord.definitions.resources.context import InitResourceContext
 
 _DefinitionT = TypeVar("_DefinitionT", bound="ResourceDefinition")
 
@@ -71,10 +70,8 @@ class ResourceDefinition(Configurable):
         """Make a resource that is a new ``unittest.mock.MagicMock`` in each run."""
 
         def make(context: InitResourceContext) -> Any:
-            # In tests alone: nothing else needs unittest's import.
-            from unittest import mock  # noqa: PLC0415
-
-            return mock.MagicMock()
+            # Slow to import, and wanted in tests alone.
+            return importlib.import_module("unittest.mock").MagicMock()
 
         return ResourceDefinition(make, description=description)
 
@@ -87,6 +84,11 @@ class ResourceDefinition(Configurable):
     def identity(self) -> Any:
         """The object whose identity says that two keys, or a key and a field, mean the same resource."""
         return self
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it was made by ``configure_at_launch()``."""
+        return False
 
     @contextmanager
     def provide(self, context: InitResourceContext, nested: Mapping[str, Any]) -> Iterator[Any]:
@@ -114,9 +116,6 @@ class ResourceDefinition(Configurable):
         Raises:
             InvalidInvocationError: more or other arguments are given.
         """
-        # Contexts know definitions; a definition needs a context only when it is called directly.
-        from orchord.definitions.resources.context import InitResourceContext  # noqa: PLC0415
-
         given = [*args, *kwargs.values()]
         if len(given) > 1 or (given and not (given[0] is None or isinstance(given[0], InitResourceContext))):
             raise InvalidInvocationError(
@@ -145,6 +144,25 @@ class HardcodedResource(ResourceDefinition):
     @property
     def name(self) -> str:
         return type(self.value).__name__
+
+
+def as_resource_definition(thing: Any) -> ResourceDefinition:
+    """Return how a resource is made. A plain object is a resource that stands already.
+
+    Raises:
+        InvalidInvocationError: it is a class of resources where an instance is meant.
+    """
+    if isinstance(thing, ResourceDefinition):
+        return thing
+    if not getattr(thing, "__orchord_resource__", False):
+        return ResourceDefinition.hardcoded_resource(thing)
+    if isinstance(thing, type):
+        raise InvalidInvocationError(
+            f"{thing.__name__} is a class of resources. Give an instance, as in {thing.__name__}(...), or "
+            f"{thing.__name__}.configure_at_launch()."
+        )
+    definition: ResourceDefinition = thing.get_resource_definition()
+    return definition
 
 
 @contextmanager

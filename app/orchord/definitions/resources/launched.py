@@ -74,6 +74,11 @@ class PythonicResource(ResourceDefinition):
         return self._holder
 
     @property
+    def is_partial(self) -> bool:
+        """Whether fields are left to run config."""
+        return not isinstance(self._holder, BaseModel)
+
+    @property
     def name(self) -> str:
         """The class's name."""
         return self.resource_cls.__name__

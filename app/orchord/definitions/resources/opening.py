@@ -10,9 +10,8 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from orchord.definitions.resources.configurable import PartialResource, as_resource_definition
 from orchord.definitions.resources.context import InitResourceContext
-from orchord.definitions.resources.definition import ResourceDefinition
+from orchord.definitions.resources.definition import ResourceDefinition, as_resource_definition
 from orchord.definitions.resources.values import Resources
 from orchord.errors import (
     InvalidConfigError,
@@ -180,7 +179,7 @@ class _Opening:
                 config = definition.resolve_config(None, f"resources.{label}")
             except InvalidConfigError as error:
                 headline = f"Config of nested resource '{label}' has mistakes"
-                if isinstance(definition.identity, PartialResource):
+                if definition.is_partial:
                     hint = "configured at launch, it needs a key of its own among the resources"
                     headline = f"Nested resource '{label}' has no config ({hint})"
                 raise InvalidConfigError(headline, error.mistakes) from None

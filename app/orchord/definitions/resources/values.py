@@ -1,4 +1,7 @@
-"""Resources: what ``context.resources`` is. How its values are made is opening.py."""
+"""Resources: what ``context.resources`` is, and the error for a key that is not in it.
+
+How its values are made is opening.py.
+"""
 
 from __future__ import annotations
 
