@@ -1,14 +1,16 @@
 """A compute log manager that keeps each attempt's output in files of a local or shared folder.
 
-Layout: ``<base>/<run id>/<step key>.<attempt>.out|err|complete``; the last marks that the attempt has ended.
+Layout: ``<base>/<run id>/<step key>.<attempt>.out`` and ``.err``. Once the attempt has ended they are read-only: that
+costs no third file, and whoever reads them knows that nothing follows.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from orchord.compute_logs.manager import DEFAULT_CHUNK_BYTES, ComputeLogManager, LogChunk, LogStream
@@ -16,6 +18,7 @@ from orchord.compute_logs.redirect import redirected
 from orchord.errors import NotFoundError
 
 _SUFFIXES = {LogStream.STDOUT: "out", LogStream.STDERR: "err"}
+_MAY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
@@ -40,10 +43,9 @@ class LocalComputeLogManager(ComputeLogManager):
                 with redirected(stdout_fd, stderr_fd):
                     yield
             finally:
-                os.close(stderr_fd)
+                _complete(stderr_fd)
         finally:
-            os.close(stdout_fd)
-            os.close(self._open(f"{stem}.complete"))
+            _complete(stdout_fd)
 
     def read(
         self,
@@ -56,15 +58,15 @@ class LocalComputeLogManager(ComputeLogManager):
     ) -> LogChunk:
         """Return up to ``limit`` bytes from byte ``offset`` on; an attempt that wrote nothing yet reads as empty."""
         stem = self._stem(run_id, step_key, attempt)
-        # Asked before the data is read: an end that comes in between is seen by the next read, and nothing is lost.
-        ended = os.path.exists(f"{stem}.complete")
         try:
             with open(f"{stem}.{_SUFFIXES[LogStream(stream)]}", "rb") as file:
+                # Asked before the data is read: an end that comes in between is seen by the next read.
+                ended = not os.fstat(file.fileno()).st_mode & _MAY_WRITE
                 file.seek(offset)
                 data = file.read(limit)
                 is_last = not file.read(1)
         except FileNotFoundError:
-            return LogChunk(b"", offset, ended)
+            return LogChunk(b"", offset, False)
         return LogChunk(data, offset + len(data), ended and is_last)
 
     def delete(self, run_id: str) -> None:
@@ -79,7 +81,21 @@ class LocalComputeLogManager(ComputeLogManager):
 
     def _open(self, path: str) -> int:
         try:
-            return os.open(path, _WRITE_FLAGS, 0o644)
+            descriptor = os.open(path, _WRITE_FLAGS, 0o644)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            return os.open(path, _WRITE_FLAGS, 0o644)
+            descriptor = os.open(path, _WRITE_FLAGS, 0o644)
+        except PermissionError:
+            os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | stat.S_IWUSR)
+            descriptor = os.open(path, _WRITE_FLAGS, 0o644)
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if not mode & stat.S_IWUSR:
+            os.fchmod(descriptor, mode | stat.S_IWUSR)
+        return descriptor
+
+
+def _complete(descriptor: int) -> None:
+    """Mark a file as complete, and close it."""
+    with suppress(OSError):
+        os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & ~_MAY_WRITE)
+    os.close(descriptor)

@@ -81,6 +81,16 @@ def test_an_attempt_without_logs_reads_as_empty(manager: LocalComputeLogManager)
     assert (chunk.data, chunk.next_offset, chunk.is_complete) == (b"", 0, False)
 
 
+def test_an_attempt_that_is_captured_again_goes_on_and_is_complete_at_its_end(manager: LocalComputeLogManager) -> None:
+    with manager.capture("run", "step", 1):
+        print("first")
+    with manager.capture("run", "step", 1):
+        assert not manager.read("run", "step", 1, LogStream.STDOUT).is_complete
+        print("again")
+    chunk = manager.read("run", "step", 1, LogStream.STDOUT)
+    assert (chunk.data, chunk.is_complete) == (b"first\nagain\n", True)
+
+
 def test_attempts_are_kept_apart(manager: LocalComputeLogManager) -> None:
     for attempt in (1, 2):
         with manager.capture("run", "step", attempt):
