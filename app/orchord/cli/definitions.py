@@ -38,7 +38,11 @@ def validate(targets: Targets, as_json: bool) -> int:
         if verdict.error is not None:
             say_error(verdict.error)
         elif not as_json:
-            counts = ", ".join(f"{number} {kind}" for kind, number in verdict.counts.items() if number)
+            counts = ", ".join(
+                f"{number} {kind if number > 1 else kind.removesuffix('s')}"
+                for kind, number in verdict.counts.items()
+                if number
+            )
             click.echo(f"{verdict.name} is valid: {counts or 'no definitions'}.")
     if as_json:
         print_json(
@@ -61,10 +65,9 @@ def _judge(target: LocationTarget) -> _Verdict:
     except OrchordError as error:
         return _Verdict(target.location_name, error, {})
     counts = {
-        "jobs": len(snapshot.jobs),
+        "jobs": sum(not job.name.startswith("__") for job in snapshot.jobs),
         "assets": len(snapshot.assets),
         "schedules": len(snapshot.schedules),
         "sensors": len(snapshot.sensors),
-        "resources": len(snapshot.resources),
     }
     return _Verdict(snapshot.name, None, counts)
