@@ -96,7 +96,7 @@ def test_every_mistake_comes_at_once_with_its_path():
         "ops.inner.ops.read.config.limt: unknown key. Did you mean 'limit'?",
         "ops.raed: unknown key. Did you mean 'read'?",
         "ops.free.confg: unknown key. Did you mean 'config'?",
-        "ops.read: missing, expected a dict with 'config'.",
+        "ops.read.config.path: missing, expected String.",
         "resorces: unknown key. Did you mean 'resources'?",
     ]
 
@@ -146,14 +146,14 @@ def test_inputs_that_nothing_feeds_take_their_values_from_config():
         "nested.show": {"number": {"json": {"path": "n.json"}}},
         "many": {"numbers": [1, 2], "anything": {"free": "form"}},
     }
+    number = "Int or a dict with exactly one of 'value', 'json', 'pickle'"
+    numbers = f"a list of {number}"
     assert mistakes(open_ends, {"ops": {"show": {"inputs": {"number": "no"}}}}) == [
-        (
-            "ops.show.inputs.number: found 'no' (String), expected Int or a dict with exactly one of 'value', 'json', "
-            "'pickle'."
-        ),
-        "ops.nested: missing, expected a dict with 'inputs'.",
-        "ops.many: missing, expected a dict with 'inputs'.",
-        "inputs: missing, expected a dict with 'number'.",
+        f"ops.show.inputs.number: found 'no' (String), expected {number}.",
+        f"ops.nested.inputs.number: missing, expected {number}.",
+        f"ops.many.inputs.numbers: missing, expected {numbers}.",
+        "ops.many.inputs.anything: missing, expected Any.",
+        f"inputs.number: missing, expected {number}.",
     ]
 
 
@@ -187,7 +187,7 @@ def test_resources_are_required_when_a_step_needs_them():
 
         return stored
 
-    assert mistakes(with_op(store), {}) == ["resources: missing, expected a dict with 'db'."]
+    assert mistakes(with_op(store), {}) == ["resources.db.config.url: missing, expected String."]
     given = {"resources": {"db": {"config": {"url": "x"}}}}
     assert with_op(store).resolve_run_config(given).resources["db"] == {"config": {"url": "x"}}
     assert "db" not in with_op(free).resolve_run_config({}).resources
@@ -250,7 +250,7 @@ class TestMappings:
         assert resolved.ops == {"greeting.greet": {"word": "hihi"}}
         assert mistakes(outer, {"ops": {"greeting": {"ops": {}}}}) == [
             "ops.greeting.ops: unknown key. Known: config.",
-            "ops.greeting.config: missing, expected a dict with 'word'.",
+            "ops.greeting.config.word: missing, expected String.",
         ]
 
     def test_a_graph_with_fixed_config_and_configured_graphs(self):
@@ -296,7 +296,7 @@ class TestMappings:
         made = greeting.to_job(name="made")
         assert made.resolve_run_config({"ops": {"config": {"word": "hi"}}}).ops == {"greet": {"word": "hi"}}
         assert fixed.to_job().resolve_run_config({}).ops == {"greet": {"word": "fixed"}}
-        assert mistakes(made, {}) == ["ops: missing, expected a dict with 'config'."]
+        assert mistakes(made, {}) == ["ops.config.word: missing, expected String."]
         with pytest.raises(InvalidConfigError) as caught:
             made.resolve_run_config({"ops": {"config": {"word": ""}}})
         assert caught.value.mistakes == ("(config mapping of made).greet.config.word: found 5 (Int), expected String.",)
