@@ -8,6 +8,7 @@ body, and computes the models' schemas anew for every request. Failures become p
 from __future__ import annotations
 
 import functools
+import time
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,11 +16,16 @@ from typing import Any
 import msgspec
 from flask import request
 from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from orchord.api.problems import ProblemError, mistakes_of
 from orchord.api.values import texts_with_nul
 
 View = Callable[..., Any]
+
+#: How much of a body over the limit is read away, and for how long, before the connection is cut instead.
+DISCARDED_BYTES = 256 * 1024 * 1024
+DISCARDED_SECONDS = 20.0
 
 
 def parsed(view: View) -> View:
@@ -90,7 +96,7 @@ def _body_reader(model: type[BaseModel]) -> Callable[[], Any]:
     is_optional = extra.get("required") is False
 
     def read() -> Any:
-        data = request.get_data(cache=False)
+        data = _body_bytes()
         if not data:
             if is_optional:
                 return {}
@@ -101,6 +107,32 @@ def _body_reader(model: type[BaseModel]) -> Callable[[], Any]:
         return _json_value(data)
 
     return read
+
+
+def _body_bytes() -> bytes:
+    try:
+        data = request.get_data(cache=False)
+        if request.content_length is None and data:
+            # A body in pieces is cut at the limit without a word; reading on tells.
+            request.stream.read(1)
+    except RequestEntityTooLarge:
+        _discard_body()
+        raise
+    except ClientDisconnected as error:
+        # So werkzeug calls it too when the socket's time limit was reached; who is gone does not read the answer.
+        detail = "The body did not arrive in time. Send it without long pauses."
+        raise ProblemError(408, "request-timeout", detail) from error
+    return data
+
+
+def _discard_body() -> None:
+    """Read the rest of a body that is refused: most clients look for the answer only when all is sent."""
+    stream, left, end = request.environ["wsgi.input"], DISCARDED_BYTES, time.monotonic() + DISCARDED_SECONDS
+    while left > 0 and time.monotonic() < end:
+        piece = stream.read(min(left, 1 << 16))
+        if not piece:
+            return
+        left -= len(piece)
 
 
 def _json_value(data: bytes) -> Any:

@@ -28,6 +28,7 @@ Answers = Mapping[int, type[BaseModel] | Mapping[str, Any] | None]
 _PROBLEM_MEANING = {
     400: "The body is not JSON.",
     404: "What the request names is not there.",
+    408: "The body did not arrive in time.",
     409: "The request contradicts what is stored.",
     413: "The body is larger than the limit.",
     415: "The body is not sent as application/json.",
@@ -83,7 +84,7 @@ class Routes:
             statuses = {500, 503, *problems}
             statuses |= {404} if "path" in hints else set()
             statuses |= {422} if hints.keys() & {"query", "header", "body"} else set()
-            statuses |= {400, 413, 415} if "body" in hints else set()
+            statuses |= {400, 408, 413, 415} if "body" in hints else set()
             documented: dict[str, Any] = {str(status): body for status, body in answers.items()}
             documented |= {str(status): problem_answer(status) for status in sorted(statuses)}
             register = getattr(self.blueprint, method)

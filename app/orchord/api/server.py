@@ -23,10 +23,17 @@ if TYPE_CHECKING:
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
 GRACE_SECONDS = 10
+#: How long a client may neither send nor take a byte of a request that is being handled.
+SOCKET_TIMEOUT_SECONDS = 60.0
 
 
 class StoppableWorker(ThreadWorker):  # type: ignore[misc]
-    """A gthread worker that ends what waits when it is told to stop, in place of waiting for it."""
+    """A gthread worker that ends what waits when it is told to stop, and does not wait for ever for a client."""
+
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Handle one request, with a time limit on the client's silence."""
+        conn.sock.settimeout(SOCKET_TIMEOUT_SECONDS)
+        return bool(super().handle_request(req, conn))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Tell waiting requests to answer, then stop taking new ones."""

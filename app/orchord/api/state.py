@@ -10,9 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import current_app
+
+from orchord.api.shown_config import has_secrets, without_secrets
+from orchord.runs import Run
 
 if TYPE_CHECKING:
     from orchord.instance import OrchordInstance
@@ -74,6 +77,18 @@ class ApiState:
     def __init__(self, instance: OrchordInstance, holding: Holding) -> None:
         self.instance = instance
         self.holding = holding
+        self._has_secrets: dict[str, bool] = {}
+
+    def shown_config(self, run: Run) -> dict[str, Any]:
+        """Return a run's config without the values of secret fields."""
+        if not run.run_config:
+            return run.run_config
+        job = self.instance.job_snapshot(run.job_snapshot_id)
+        known = self._has_secrets.get(run.job_snapshot_id)
+        if known is None:
+            known = self._has_secrets[run.job_snapshot_id] = has_secrets(job.config_type)
+        shown: dict[str, Any] = without_secrets(job.config_type, run.run_config) if known else run.run_config
+        return shown
 
 
 def install(state: ApiState) -> None:

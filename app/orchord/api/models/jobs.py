@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchord.api.models.foundation import AnswerModel, JsonObject, RequestModel
 from orchord.api.models.runs import PlanBody
+from orchord.api.shown_config import without_secrets
 from orchord.api.values import Name
 from orchord.definitions.config.json_schema import json_schema
 from orchord.snapshot import GraphSnapshot, JobSnapshot
@@ -155,7 +156,7 @@ class JobDetailBody(JobBody):
             run_tags=job.run_tags,
             metadata=job.metadata,
             config_schema=json_schema(job.config_type),
-            default_config=job.default_config,
+            default_config=without_secrets(job.config_type, job.default_config),
             graph=GraphBody.of(job.graph),
             plan=plan,
             snapshot_id=job.snapshot_id,

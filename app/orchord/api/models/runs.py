@@ -69,7 +69,7 @@ class RunBody(AnswerModel):
     started_at: datetime | None
     ended_at: datetime | None
     duration_seconds: float | None = Field(description="From start to end; null until the end.")
-    run_config: JsonObject
+    run_config: JsonObject = Field(description="As it was launched; secrets are masked.")
     tags: dict[str, str]
     executor: str
     op_selection: list[str] | None = Field(description="The steps that run; null: all of the job's.")
@@ -81,9 +81,9 @@ class RunBody(AnswerModel):
     error: ErrorBody | None = Field(description="Why the run failed, when no step did.")
 
     @classmethod
-    def of(cls, run: Run) -> RunBody:
-        """Return a run as a body."""
-        return cls.model_construct(**_run_fields(run))
+    def of(cls, run: Run, config: JsonObject) -> RunBody:
+        """Return a run as a body; ``config`` is its run config as it may be shown."""
+        return cls.model_construct(**_run_fields(run, config))
 
 
 class OutputBody(AnswerModel):
@@ -128,9 +128,9 @@ class RunDetailBody(RunBody):
     steps: list[StepBody]
 
     @classmethod
-    def with_steps(cls, run: Run, steps: list[StepBody]) -> RunDetailBody:
-        """Return a run and its steps as a body."""
-        return cls.model_construct(**_run_fields(run), steps=steps)
+    def with_steps(cls, run: Run, config: JsonObject, steps: list[StepBody]) -> RunDetailBody:
+        """Return a run and its steps as a body; ``config`` is its run config as it may be shown."""
+        return cls.model_construct(**_run_fields(run, config), steps=steps)
 
 
 class RunPage(AnswerModel):
@@ -205,7 +205,7 @@ class PlanBody(AnswerModel):
     edges: list[EdgeBody]
 
 
-def _run_fields(run: Run) -> JsonObject:
+def _run_fields(run: Run, config: JsonObject) -> JsonObject:
     duration = (run.ended_at - run.started_at).total_seconds() if run.ended_at and run.started_at else None
     return {
         "run_id": run.run_id,
@@ -216,7 +216,7 @@ def _run_fields(run: Run) -> JsonObject:
         "started_at": run.started_at,
         "ended_at": run.ended_at,
         "duration_seconds": duration,
-        "run_config": run.run_config,
+        "run_config": config,
         "tags": run.tags,
         "executor": run.executor,
         "op_selection": None if run.step_keys is None else list(run.step_keys),

@@ -39,6 +39,11 @@ def run_url(run_id: str) -> str:
     return f"{API_PREFIX}/runs/{quote(run_id)}"
 
 
+def shown(run: Run) -> RunBody:
+    """Return a run as a body, without secrets."""
+    return RunBody.of(run, api_state().shown_config(run))
+
+
 def found_run(run_id: str) -> Run:
     """Return a run.
 
@@ -70,7 +75,7 @@ def launch_run(body: LaunchBody, query: LaunchQuery, header: LaunchHeader) -> Re
         run, created = launch_and_wait(state, request, run_id, query.wait_seconds)
     else:
         run, created = state.instance.launch(request)
-    return answer(RunBody.of(run), 201 if created else 200, {"Location": run_url(run.run_id)})
+    return answer(shown(run), 201 if created else 200, {"Location": run_url(run.run_id)})
 
 
 @routes.get("/runs", {200: RunPage}, problems=(404,))
@@ -87,10 +92,10 @@ def list_runs(query: RunListQuery) -> RunPage:
         root_run_id=query.root,
     )
     runs = the_instance().storage.runs.page(wanted, limit=query.limit + 1, before_run_id=query.cursor)
-    shown = runs[: query.limit]
+    chosen = runs[: query.limit]
     more = len(runs) > query.limit
     return RunPage.model_construct(
-        items=[RunBody.of(run) for run in shown], next_cursor=shown[-1].run_id if more else None
+        items=[shown(run) for run in chosen], next_cursor=chosen[-1].run_id if more else None
     )
 
 
@@ -100,9 +105,8 @@ def read_run(path: RunPath) -> RunDetailBody:
     run = found_run(path.run_id)
     storage = the_instance().storage
     output_events = storage.events.page(run.run_id, after_id=0, limit=10_000, types=OUTPUT_EVENT_TYPES)
-    return RunDetailBody.with_steps(
-        run, step_bodies(run, plan_of(run), storage.attempts.of_run(run.run_id), output_events)
-    )
+    steps = step_bodies(run, plan_of(run), storage.attempts.of_run(run.run_id), output_events)
+    return RunDetailBody.with_steps(run, api_state().shown_config(run), steps)
 
 
 @routes.get("/runs/<run_id>/plan", {200: PlanBody})
@@ -116,14 +120,14 @@ def read_run_plan(path: RunPath) -> PlanBody:
 def wait_for_run(path: RunPath, query: WaitQuery) -> RunBody:
     """Answer when a run has ended, or when the time is up: read `status`."""
     found_run(path.run_id)
-    return RunBody.of(wait_for_end(api_state(), path.run_id, query.seconds))
+    return shown(wait_for_end(api_state(), path.run_id, query.seconds))
 
 
 @routes.post("/runs/<run_id>/cancel", {200: RunBody}, problems=(409,))
 def cancel_run(path: RunPath) -> RunBody:
     """Cancel a run: no further step starts, those that run are interrupted. 409 when it has ended."""
     found_run(path.run_id)
-    return RunBody.of(the_instance().cancel(path.run_id))
+    return shown(the_instance().cancel(path.run_id))
 
 
 @routes.post("/runs/<run_id>/reexecute", {201: RunBody}, problems=(409,))
@@ -133,7 +137,7 @@ def reexecute_run(path: RunPath, body: ReexecuteBody) -> Response:
     run = the_instance().reexecute(
         path.run_id, strategy=body.strategy, tags=dict(body.tags), run_config=body.run_config
     )
-    return answer(RunBody.of(run), 201, {"Location": run_url(run.run_id)})
+    return answer(shown(run), 201, {"Location": run_url(run.run_id)})
 
 
 @routes.delete("/runs/<run_id>", {204: None}, problems=(409,))
