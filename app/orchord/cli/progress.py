@@ -87,8 +87,10 @@ def shown_progress(run: Run, step_keys: Sequence[str], *, quiet: bool = False) -
         if quiet or not console.is_terminal:
             yield PlainLines(stream)
             return
-        with Live(console=console, refresh_per_second=8, transient=False) as live:
-            yield LiveTable(RunView.of(step_keys), run, live)
+        view = RunView.of(step_keys)
+        # Drawn again by the live display's own thread too, so that the time of a long step is seen to go on.
+        with Live(console=console, refresh_per_second=8, get_renderable=lambda: render(view, run)) as live:
+            yield LiveTable(view, live)
 
 
 @contextmanager
@@ -146,9 +148,8 @@ class PlainLines:
 class LiveTable:
     """The steps as a table with a bar under it, redrawn in place."""
 
-    def __init__(self, view: RunView, run: Run, live: Live) -> None:
+    def __init__(self, view: RunView, live: Live) -> None:
         self._view = view
-        self._run = run
         self._live = live
 
     def show(self, event: Event) -> None:
@@ -157,7 +158,7 @@ class LiveTable:
 
     def refresh(self) -> None:
         """Draw the table again."""
-        self._live.update(render(self._view, self._run))
+        self._live.refresh()
 
 
 def render(view: RunView, run: Run) -> RenderableType:
@@ -176,8 +177,9 @@ def render(view: RunView, run: Run) -> RenderableType:
     failed = view.count("FAILURE")
     summary = f"{view.ended}/{len(view.steps)} steps" + (f", {failed} failed" if failed else "")
     summary += f", {hidden} not shown" if hidden else ""
+    colour = "red" if failed else "green"
     bar.add_row(
-        ProgressBar(total=total, completed=view.ended, width=40, complete_style="red" if failed else "green"),
+        ProgressBar(total=total, completed=view.ended, width=40, complete_style=colour, finished_style=colour),
         Text(summary),
     )
     return Group(Text(f"{run.job_name}  {run.run_id}", style="bold"), table, bar)
