@@ -1,27 +1,15 @@
-"""What `orchord` offers: exactly the names in public_names.txt, by re-exports and nothing else."""
+"""`orchord/__init__.py` holds re-exports and nothing else. Which names, is listed in tests/unit/app/test_public_names.py."""
 
 from __future__ import annotations
 
 import ast
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import orchord
-
-NAMES = (Path(__file__).parent / "public_names.txt").read_text().split()
 FACE = Path("app/orchord/__init__.py")
 MOST_LATE_LINES = 5
-
-
-def offered() -> set[str]:
-    return {name for name in dir(orchord) if not name.startswith("_")}
-
-
-def submodules() -> set[str]:
-    return {path.stem for path in Path(orchord.__file__).parent.iterdir()}
 
 
 def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -50,21 +38,6 @@ def other_than_reexports(module) -> list[str]:
                 continue
         mistakes.append(f"{module.at(statement.lineno)} is more than a re-export")
     return mistakes
-
-
-def test_the_list_is_sorted_and_names_nothing_twice() -> None:
-    assert sorted(set(NAMES), key=str.lower) == NAMES
-
-
-def test_orchord_offers_exactly_the_listed_names() -> None:
-    found = offered() - submodules()
-    wanted = set(NAMES)
-    assert found - wanted == set(), "offered, and not in public_names.txt"
-    assert wanted - offered() == set(), "in public_names.txt, and not offered"
-
-
-def test_every_name_can_be_imported() -> None:
-    assert [name for name in NAMES if getattr(importlib.import_module("orchord"), name, None) is None] == []
 
 
 def test_the_face_holds_only_reexports(product) -> None:
