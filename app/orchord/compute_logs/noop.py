@@ -1,4 +1,7 @@
-"""A compute log manager that keeps nothing: the steps' output goes where the process's output goes."""
+"""A compute log manager that keeps nothing: the steps' output goes where the process's output goes.
+
+For services whose output somebody else collects. What keeps it is local.py.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey
 from orchord.definitions.metadata import MetadataValue, normalize_metadata
+from orchord.definitions.resources import build_resources
 from orchord.errors import InvariantViolationError
 
 if TYPE_CHECKING:
@@ -365,9 +366,6 @@ def build_input_context(
 
 
 def _opened(resources: Mapping[str, Any]) -> tuple[Any, ExitStack]:
-    # Imported here because resources stand on config, and config's pydantic is not needed to store a value.
-    from orchord.definitions.resources import build_resources  # noqa: PLC0415
-
     stack = ExitStack()
     return stack.enter_context(build_resources(dict(resources))), stack
 
