@@ -1,4 +1,7 @@
-"""The daemon's process: one loop around the monitor, ended by a signal."""
+"""The daemon's process: one loop around the monitor, ended by a signal.
+
+What it looks for is monitor.py; schedules and sensors do not run yet.
+"""
 
 from __future__ import annotations
 

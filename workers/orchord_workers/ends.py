@@ -1,4 +1,7 @@
-"""How a run's stored attempts read as ends of its steps: what the mender and a taken-over run go on from."""
+"""How a run's stored attempts read as ends of its steps: what the mender and a taken-over run go on from.
+
+What follows from an end is the plan's to say (orchord.plan.machine).
+"""
 
 from __future__ import annotations
 

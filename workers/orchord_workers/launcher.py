@@ -1,4 +1,7 @@
-"""The default run launcher: a run becomes Celery messages. Lives in the API's process and holds no user code."""
+"""The default run launcher: a run becomes Celery messages. Lives in the API's process and holds no user code.
+
+How a plan becomes messages is canvas.py; news of a run's end is endings.py.
+"""
 
 from __future__ import annotations
 

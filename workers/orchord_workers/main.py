@@ -1,4 +1,7 @@
-"""A worker from start to stop: load user code, publish its snapshot, consume its location's queue."""
+"""A worker from start to stop: load user code, publish its snapshot, consume its location's queue.
+
+What a task does is tasks.py and step_runner.py; what pool children share is process.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The door by which orchord_beat reaches the workers' machinery. Nothing else of this package is for others."""
+"""The door by which orchord_beat reaches the workers' machinery. Nothing else of this package is for others.
+
+What it takes from orchord itself it takes from orchord.spi.
+"""
 
 from orchord_workers.app import broker_errors_translated, close_app, make_app
 from orchord_workers.mending import Mender

@@ -1,4 +1,7 @@
-"""A code location as data, so that servers never import user code. Re-exports; who stores snapshots is storage/."""
+"""A code location as data, so that servers never import user code. Re-exports; who stores snapshots is storage/.
+
+What a snapshot holds is model.py, how it is made of definitions is build.py.
+"""
 
 from orchord.snapshot.build import job_snapshot, snapshot_of
 from orchord.snapshot.model import (

@@ -1,4 +1,7 @@
-"""Assets as the API shows them, their graph and history, and the report of a materialization made elsewhere."""
+"""Assets as the API shows them, their graph and history, and the report of a materialization made elsewhere.
+
+Only shapes and their conversion from values. Which instance they are read from is routes/assets.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Events as the API shows them: single ones (also the data of a stream's messages), and pages of them."""
+"""Events as the API shows them: single ones (also the data of a stream's messages), and pages of them.
+
+What is told of each type of event is the event's own data; how a stream follows is event_stream.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the two health routes answer."""
+"""What the two health routes answer.
+
+The checks themselves are in routes/health.py.
+"""
 
 from __future__ import annotations
 

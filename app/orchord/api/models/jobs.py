@@ -1,4 +1,7 @@
-"""Code locations and jobs as the API shows them, made from snapshots."""
+"""Code locations and jobs as the API shows them, made from snapshots.
+
+What a snapshot holds is orchord.snapshot; runs of these jobs are models/runs.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Runs as the API takes and shows them: launching, listing, one run with its steps, cancelling, executing again."""
+"""Runs as the API takes and shows them: launching, listing, one run with its steps, cancelling, executing again.
+
+Events of a run are models/events.py; who reads and writes runs is routes/runs.py.
+"""
 
 from __future__ import annotations
 

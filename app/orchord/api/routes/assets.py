@@ -1,4 +1,7 @@
-"""Assets: what code locations define, the graph of it, what was materialized, and reports from elsewhere."""
+"""Assets: what code locations define, the graph of it, what was materialized, and reports from elsewhere.
+
+Materializing an asset is starting a run: routes/runs.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whether the process answers, and whether everything that a run needs can be reached."""
+"""Whether the process answers, and whether everything that a run needs can be reached.
+
+These routes stand outside of /api/v1, where load balancers and probes look for them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Code locations and their jobs: what there is to run, and what its run config may be."""
+"""Code locations and their jobs: what there is to run, and what its run config may be.
+
+All of it is read from stored snapshots; no user code is here. Starting a run is routes/runs.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What happened in a run: its events by pages or as a stream, and what its steps printed."""
+"""What happened in a run: its events by pages or as a stream, and what its steps printed.
+
+How a stream follows a run, and how many may, is event_stream.py.
+"""
 
 from __future__ import annotations
 
