@@ -1,4 +1,4 @@
-"""`orchord/__init__.py` holds re-exports and nothing else. Its names are listed in tests/unit/app/test_public_names.py."""
+"""`orchord/__init__.py` holds re-exports and nothing else. Its names stand in tests/unit/app/test_public_names.py."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import threading
 
 import orchord as dg
 
@@ -17,7 +17,7 @@ def first() -> int:
 @dg.op
 def slow(context: dg.OpExecutionContext, number: int) -> int:
     context.log.info("process %s", os.getpid())
-    time.sleep(0.4)
+    threading.Event().wait(0.4)
     return number + 1
 
 
@@ -45,7 +45,7 @@ def deadly_job() -> None:
 @dg.op
 def endless() -> None:
     while True:
-        time.sleep(0.05)
+        threading.Event().wait(0.05)
 
 
 @dg.op(ins={"after": dg.In(dg.Nothing)})
@@ -60,7 +60,7 @@ def endless_job() -> None:
 
 @dg.op(config_schema={"seconds": float})
 def sleeps(context: dg.OpExecutionContext) -> float:
-    time.sleep(context.op_config["seconds"])
+    threading.Event().wait(context.op_config["seconds"])
     return context.op_config["seconds"]
 
 
