@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from orchord.compute_logs import LocalComputeLogManager, LogStream
@@ -15,8 +16,9 @@ from orchord.definitions.op import op
 from orchord.definitions.resources import resource
 from orchord.definitions.retry import Backoff, RetryPolicy
 from orchord.definitions.signals import Failure, RetryRequested
-from orchord.events import Event
+from orchord.events import Event, EventType
 from orchord.execution import ExecutionInterrupted, StepResult
+from orchord.execution.journal import Journal
 from orchord.io_managers import FilesystemIOManager
 from orchord.runs import AttemptStatus
 
@@ -283,3 +285,14 @@ def test_a_trivial_step_with_files_costs_less_than_one_and_a_half_milliseconds(r
         durations.append(time.perf_counter() - started)
     # The quickest tells what the work costs, the others how busy the machine is.
     assert min(durations) < 0.0015
+
+
+def test_data_that_json_cannot_hold_is_told_as_text() -> None:
+    deep: Any = "bottom"
+    for _ in range(5000):
+        deep = [deep]
+    journal = Journal("step")
+    journal.add(EventType.ENGINE_EVENT, data={"object": ValueError("x"), "deep": deep, "fine": {"a": [1, None]}})
+    data = journal.events[0].data
+    assert (data["object"], data["fine"]) == ("ValueError('x')", {"a": [1, None]})
+    assert b"<list>" in msgspec.json.encode(data)
