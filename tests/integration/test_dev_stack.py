@@ -219,6 +219,24 @@ def test_two_in_one_home_are_refused(start: Callable[[], Dev]) -> None:
     assert "Another `orchord dev`" in second.said
 
 
+@pytest.mark.postgres
+def test_services_that_the_home_names_are_used_and_none_is_embedded(
+    postgres_url: str, valkey_url: str, tmp_path: Path, start: Callable[[], Dev]
+) -> None:
+    (tmp_path / "home").mkdir()
+    file = tmp_path / "home" / "orchord.yaml"
+    text = json.dumps({"storage": postgres_url, "celery": {"broker": valkey_url}})
+    file.write_text(text)
+    dev = start()
+    with dev.client() as client:
+        dev.wait_until_ready(client)
+        assert _run(client)["status"] == "SUCCESS"
+    commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in dev.processes()]
+    assert not any(b"valkey-server" in command or b"redis-server" in command for command in commands)
+    assert not (dev.home / "orchord.db").exists()
+    assert file.read_text() == text
+
+
 def _printed(dev: Dev, run_id: str) -> str:
     lines = dev.cli("run", "logs", run_id, "--step", "number").stdout.splitlines()
     return next((line.partition("| ")[2] for line in lines if "stdout |" in line), "")
