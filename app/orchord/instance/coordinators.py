@@ -1,4 +1,7 @@
-"""The port of run coordinators: what decides when a recorded run goes to the run launcher."""
+"""The port of run coordinators: what decides when a recorded run goes to the run launcher.
+
+Here are the port and the default, which waits for nothing. Launchers are launchers.py.
+"""
 
 from __future__ import annotations
 

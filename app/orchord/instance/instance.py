@@ -1,4 +1,7 @@
-"""OrchordInstance: a home and its instance file, wired. Opening it connects to nothing."""
+"""OrchordInstance: a home and its instance file, wired. Opening it connects to nothing.
+
+What it can do with runs is running.py, what user code reads from it reading.py; its file is config.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Database addresses: which are understood, how they become SQLAlchemy's, and how they are shown without password."""
+"""Database addresses: which are understood, how they become SQLAlchemy's, and how they are shown without password.
+
+Pure: nothing is connected here (database.py does that).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which form the tables have and how they get this version's: Alembic over migrations/, one process at a time."""
+"""Which form the tables have and how they get this version's: Alembic over migrations/, one process at a time.
+
+The tables as the code knows them are schema.py; a test holds the two together.
+"""
 
 from __future__ import annotations
 
@@ -69,8 +72,8 @@ def _upgrade(connection: sa.Connection, database: Database) -> None:
     if found == SCHEMA_REVISION:
         return
     # Optional work: Alembic is imported only where there is something to migrate, as it costs a tenth of a second.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415 - as said above
+    from alembic.config import Config  # noqa: PLC0415 - as said above
 
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))

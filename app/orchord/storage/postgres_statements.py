@@ -1,13 +1,16 @@
 """PostgreSQL's statements on the hot path: create, claim, finish, skip and end are one round trip each.
 
-Each is one statement of CTEs in autocommit. Three rules hold for all of them:
-
-* Locks are taken in one order: the run's row, then attempts, then assets by key. A lock is taken at once as strong
-  as it is needed and never raised, so first claims of one run cannot deadlock.
-* What a CTE changes is not seen by its siblings, so a rule over attempts adds the row at hand by parameter.
-* Whoever inserts events of a run first takes the run's shared gate. Ids are given before commit, so a reader could
-  see id 7 before id 6 and go on after 7; a reader of pages takes the gate alone (event_store.py) and cannot.
+Each is one statement of CTEs in autocommit. Parameters and answers are postgres_hot_path.py; the three rules that
+all statements keep stand above them.
 """
+
+# Three rules hold for all of them:
+#
+# * Locks are taken in one order: the run's row, then attempts, then assets by key. A lock is taken at once as strong
+#   as it is needed and never raised, so first claims of one run cannot deadlock.
+# * What a CTE changes is not seen by its siblings, so a rule over attempts adds the row at hand by parameter.
+# * Whoever inserts events of a run first takes the run's shared gate. Ids are given before commit, so a reader could
+#   see id 7 before id 6 and go on after 7; a reader of pages takes the gate alone (event_store.py) and cannot.
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Storage: the one object that holds a database and the stores over it."""
+"""Storage: the one object that holds a database and the stores over it.
+
+Statements are in the stores and hot paths; connections in database.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The messages of the events that storage itself writes: a run's start and end, a step's start and skip."""
+"""The messages of the events that storage itself writes: a run's start and end, a step's start.
+
+What steps themselves say is worded in execution/.
+"""
 
 from __future__ import annotations
 

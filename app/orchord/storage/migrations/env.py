@@ -1,4 +1,7 @@
-"""Alembic's entry: runs the migrations on the connection, and in the transaction, that storage/migrate.py gives it."""
+"""Alembic's entry: runs the migrations on the connection, and in the transaction, that it is given.
+
+Who gives them is storage/migrate.py, which also takes the lock that lets one process migrate at a time.
+"""
 
 from __future__ import annotations
 
