@@ -3,3 +3,20 @@
 Nothing here reads a clock, the environment or a disk. Steps are made in plan/, executed in execution/. Users import
 the names from ``orchord``; modules of the product import them from the module that defines them.
 """
+
+import sys
+from types import ModuleType
+from typing import Any
+
+
+class _Package(ModuleType):
+    """This package, which is called where users write ``@orchord.definitions``: one name for both."""
+
+    def __call__(self, function: Any) -> Any:
+        # The package's modules import the package first, so it cannot import them at its top.
+        from orchord.definitions.definitions_object import definitions  # noqa: PLC0415
+
+        return definitions(function)
+
+
+sys.modules[__name__].__class__ = _Package

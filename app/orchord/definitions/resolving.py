@@ -147,7 +147,8 @@ class _Resolver:
 
     def _resolved(self, job: JobLike) -> JobDefinition | None:
         if isinstance(job, JobDefinition):
-            bound = job.with_resources(self.resources)
+            lacking = {key: value for key, value in self.resources.items() if key not in job.resource_defs}
+            bound = job.with_resources(lacking)
             if self.parts.loggers:
                 bound = bound.with_loggers(self.parts.loggers)
             return bound if bound.executor_def or self.executor is None else bound.with_executor(self.executor)

@@ -20,6 +20,9 @@ class TableColumnConstraints:
     unique: bool = False
     other: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "other", tuple(self.other))
+
 
 @dataclass(frozen=True)
 class TableColumn:
@@ -38,6 +41,9 @@ class TableConstraints:
 
     other: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "other", tuple(self.other))
+
 
 @dataclass(frozen=True)
 class TableSchema:
@@ -45,6 +51,9 @@ class TableSchema:
 
     columns: Sequence[TableColumn]
     constraints: TableConstraints = field(default_factory=TableConstraints)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(self.columns))
 
     @classmethod
     def from_name_type_dict(cls, types: Mapping[str, str]) -> TableSchema:
@@ -118,6 +127,10 @@ class TableColumnLineage:
     """For each column, the columns that it was made from."""
 
     deps_by_column: Mapping[str, Sequence[TableColumnDep]]
+
+    def __post_init__(self) -> None:
+        columns = {column: tuple(deps) for column, deps in self.deps_by_column.items()}
+        object.__setattr__(self, "deps_by_column", columns)
 
     def to_json(self) -> dict[str, Any]:
         """Return the lineage as JSON-able data."""

@@ -80,10 +80,15 @@ class TickFunction:
     @classmethod
     def of(cls, function: Callable[..., Any], others: Sequence[str] = ()) -> TickFunction:
         """Read a function. Its first parameter that is no resource is the context; ``others`` come after it."""
+        try:
+            parameters = inspect.signature(function).parameters
+        except ValueError:
+            # Some of Python's own functions do not say what they take; such a one is called with nothing.
+            return cls(function, None, ())
         hints = type_hints(function)
         plain: list[str] = []
         resources: list[str] = []
-        for name, parameter in inspect.signature(function).parameters.items():
+        for name, parameter in parameters.items():
             if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
                 continue
             (resources if name in hints and is_resource_annotation(hints[name]) else plain).append(name)

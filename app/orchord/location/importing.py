@@ -23,6 +23,7 @@ from orchord.location.target import LocationTarget
 T = TypeVar("T")
 
 _OURS = str(Path(__file__).parent.parent)
+_IMPORTLIB = str(Path(importlib.__file__).parent)
 _LIBRARIES = tuple(
     dict.fromkeys(
         str(Path(path).resolve())
@@ -156,4 +157,4 @@ def _is_users(module: ModuleType | None) -> bool:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith((_OURS, "<frozen importlib"))
+    return filename.startswith((_OURS, _IMPORTLIB, "<frozen importlib"))

@@ -20,7 +20,9 @@ from orchord.definitions.metadata import metadata_to_json
 from orchord.definitions.node import Node
 from orchord.definitions.op import OpDefinition
 from orchord.definitions.repository import Repository
-from orchord.definitions.resources.definition import ResourceDefinition
+from orchord.definitions.resources.definition import HardcodedResource, ResourceDefinition
+from orchord.definitions.resources.io_manager_classes import ConfigurableIOManagerFactory, IOManager
+from orchord.definitions.resources.launched import PythonicResource
 from orchord.definitions.run_status_sensors import RunStatusSensorDefinition
 from orchord.definitions.schedules import ScheduleDefinition
 from orchord.definitions.sensor_definition import SensorDefinition
@@ -213,5 +215,13 @@ def _resource(key: str, resource: ResourceDefinition) -> ResourceSnapshot:
         config_type=resource.config_type or ANY,
         description=resource.description,
         required_resource_keys=tuple(sorted(resource.required_resource_keys)),
-        is_io_manager=isinstance(resource, IOManagerDefinition),
+        is_io_manager=_is_io_manager(resource),
     )
+
+
+def _is_io_manager(resource: ResourceDefinition) -> bool:
+    if isinstance(resource, HardcodedResource):
+        return isinstance(resource.value, IOManager)
+    if isinstance(resource, PythonicResource):
+        return issubclass(resource.resource_cls, (IOManager, ConfigurableIOManagerFactory))
+    return isinstance(resource, IOManagerDefinition)
