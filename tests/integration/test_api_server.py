@@ -257,3 +257,18 @@ def test_a_database_that_is_away_is_503_and_the_server_lives(tmp_path: Path) -> 
                 assert "127.0.0.1" in answer.text
                 assert "hunter2" not in answer.text
             assert served.client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"storag": {}}, "unknown section 'storag'. Did you mean 'storage'?"),
+        ({"run_launcher": {"module": "nowhere.at_all", "class": "Launcher"}}, "nowhere.at_all"),
+    ],
+)
+def test_a_server_that_cannot_start_says_why_and_ends(tmp_path: Path, document: dict[str, Any], said: str) -> None:
+    (tmp_path / "orchord.yaml").write_text(yaml.safe_dump(document))
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path), "4", "no"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode != 0
+    assert said in ended.stderr

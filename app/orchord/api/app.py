@@ -12,7 +12,7 @@ from flask import Flask
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
-from orchord.api import documents, problems
+from orchord.api import browsers, documents, problems
 from orchord.api.routes import assets, health, jobs, run_events, runs
 from orchord.api.state import ApiState, Holding, install
 
@@ -64,6 +64,7 @@ def create_app(
         app.register_api(blueprint)
     documents.install(app)
     problems.install_handlers(app)
+    browsers.install(app)
     with app.app_context():
         install(ApiState(instance, holding or Holding(places_for(DEFAULT_THREADS))))
     return app

@@ -6,7 +6,7 @@ The models are in models/runs.py; how a run moves is in orchord.plan.machine.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchord.api.models.foundation import ErrorBody
@@ -14,8 +14,10 @@ from orchord.api.models.runs import AttemptBody, EdgeBody, OutputBody, PlanBody,
 from orchord.events import EventType, StoredEvent
 from orchord.plan.model import ExecutionPlan, Step
 from orchord.runs import Attempt, Run
+from orchord.storage import Storage
 
-OUTPUT_EVENT_TYPES = (EventType.STEP_OUTPUT, EventType.HANDLED_OUTPUT, EventType.ASSET_MATERIALIZATION)
+_OUTPUT_EVENT_TYPES = (EventType.STEP_OUTPUT, EventType.HANDLED_OUTPUT, EventType.ASSET_MATERIALIZATION)
+_PAGE_SIZE = 2000
 
 
 def plan_body(plan: ExecutionPlan, selected: Sequence[str] | None = None) -> PlanBody:
@@ -44,14 +46,25 @@ def plan_body(plan: ExecutionPlan, selected: Sequence[str] | None = None) -> Pla
     return PlanBody(job=plan.job_name, steps=steps, edges=edges)
 
 
+def output_events(storage: Storage, run_id: str) -> Iterator[StoredEvent]:
+    """Yield every event of a run that tells of an output."""
+    after = 0
+    while True:
+        page = storage.events.page(run_id, after_id=after, limit=_PAGE_SIZE, types=_OUTPUT_EVENT_TYPES)
+        yield from page
+        if len(page) < _PAGE_SIZE:
+            return
+        after = page[-1].id
+
+
 def step_bodies(
-    run: Run, plan: ExecutionPlan, attempts: Iterable[Attempt], output_events: Iterable[StoredEvent]
+    run: Run, plan: ExecutionPlan, attempts: Iterable[Attempt], told_of_outputs: Iterable[StoredEvent]
 ) -> list[StepBody]:
     """Return the steps of a run, in plan order; those that an earlier run made are among them."""
     attempts_of: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         attempts_of[attempt.step_key].append(attempt)
-    metadata = _output_metadata(output_events)
+    metadata = _output_metadata(told_of_outputs)
     selected = plan.by_key.keys() if run.step_keys is None else set(run.step_keys)
     return [
         _step_body(run, step, sorted(attempts_of[step.key], key=lambda one: one.attempt), metadata)

@@ -27,6 +27,7 @@ Answers = Mapping[int, type[BaseModel] | Mapping[str, Any] | None]
 
 _PROBLEM_MEANING = {
     400: "The body is not JSON.",
+    403: "A browser sent it on behalf of a page of another site.",
     404: "What the request names is not there.",
     408: "The body did not arrive in time.",
     409: "The request contradicts what is stored.",
@@ -83,6 +84,7 @@ class Routes:
             hints = typing.get_type_hints(view)
             statuses = {500, 503, *problems}
             statuses |= {404} if "path" in hints else set()
+            statuses |= {403} if method != "get" else set()
             statuses |= {422} if hints.keys() & {"query", "header", "body"} else set()
             statuses |= {400, 408, 413, 415} if "body" in hints else set()
             documented: dict[str, Any] = {str(status): body for status, body in answers.items()}

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.errors import AppImportError
 from gunicorn.workers.gthread import ThreadWorker
 
 from orchord.api.app import DEFAULT_MAX_BODY_BYTES, DEFAULT_THREADS, create_app, places_for
 from orchord.api.state import Holding
+from orchord.errors import OrchordError
 
 if TYPE_CHECKING:
     from orchord.instance import OrchordInstance
@@ -67,6 +69,11 @@ class Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         """Make the application, in the worker process: connections and threads do not survive a fork."""
         self._instance = self._open_instance()
+        try:
+            # Made now, so that a class that cannot be used is told at once and the first request is as quick as others.
+            _ = self._instance.run_launcher, self._instance.run_coordinator, self._instance.compute_log_manager
+        except OrchordError as error:
+            raise AppImportError(str(error)) from error
         return create_app(self._instance, holding=self.holding, max_body_bytes=self._max_body_bytes)
 
     def close(self) -> None:
@@ -101,13 +108,18 @@ def serve(
         max_body_bytes: larger bodies are answered with 413.
         access_log: write a line for each request to standard output.
         on_ready: called in the first process with the server's URL once it listens.
+
+    Raises:
+        InstanceConfigError: the instance file has mistakes; all of them are listed.
+        StorageUnavailableError: the database is to be migrated and cannot be reached.
     """
-    if migrate:
-        instance = open_instance()
-        try:
+    # Opened here too, so that mistakes of the instance file are the caller's to show, and not a failed worker.
+    instance = open_instance()
+    try:
+        if migrate:
             instance.storage.migrate()
-        finally:
-            instance.dispose()
+    finally:
+        instance.dispose()
 
     def when_ready(arbiter: Any) -> None:
         if on_ready is not None:

@@ -22,7 +22,7 @@ from orchord.api.models.runs import (
     RunPath,
     WaitQuery,
 )
-from orchord.api.plans import OUTPUT_EVENT_TYPES, plan_body, step_bodies
+from orchord.api.plans import output_events, plan_body, step_bodies
 from orchord.api.routing import API_PREFIX, Routes, answer
 from orchord.api.state import api_state, the_instance
 from orchord.api.waiting import launch_and_wait, wait_for_end
@@ -104,8 +104,7 @@ def read_run(path: RunPath) -> RunDetailBody:
     """Read a run with its steps: status, attempts, times, outputs with metadata, errors."""
     run = found_run(path.run_id)
     storage = the_instance().storage
-    output_events = storage.events.page(run.run_id, after_id=0, limit=10_000, types=OUTPUT_EVENT_TYPES)
-    steps = step_bodies(run, plan_of(run), storage.attempts.of_run(run.run_id), output_events)
+    steps = step_bodies(run, plan_of(run), storage.attempts.of_run(run.run_id), output_events(storage, run.run_id))
     return RunDetailBody.with_steps(run, api_state().shown_config(run), steps)
 
 
