@@ -47,7 +47,8 @@ class Heartbeat:
     def stop(self) -> None:
         """Stop beating and sign off."""
         self._stopped.set()
-        self._thread.join(timeout=10)
+        if self._thread.ident is not None:  # a worker that never reached its broker never began to beat
+            self._thread.join(timeout=10)
         try:
             self._instance.storage.workers.remove(self._worker_id)
         except StorageUnavailableError as error:
