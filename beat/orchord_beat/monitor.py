@@ -54,10 +54,11 @@ class Monitor:
         return sum(self._mend(run, now) for run in runs if self._is_due(run, waiting[run.location], now))
 
     def _bury_dead_workers(self, now: datetime) -> None:
-        for attempt in self.instance.storage.attempts.running_of_dead_workers(now - DEAD_AFTER):
+        held = self.instance.storage.attempts.running_of_dead_workers(now - DEAD_AFTER)
+        for attempt in held:
             name = f"attempt {attempt.attempt} at {attempt.step_key} in run {attempt.run_id}"
             logger.warning("The worker that held %s has died", name)
-            self.mender.attempt_lost(attempt, "the worker that ran it died")
+        self.mender.attempts_lost(held, "the worker that ran it died")
 
     def _is_due(self, run: Run, waiting: int, now: datetime) -> bool:
         watched = self.watched[run.run_id]

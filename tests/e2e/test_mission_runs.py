@@ -54,7 +54,7 @@ def test_one_idempotency_key_is_one_run(deployment) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.rabbitmq
 def test_runs_with_rabbitmq_as_broker_and_redis_as_result_backend(
-    deploy, rabbitmq_url: str, valkey_url: str, postgres_url: str
+    rabbitmq_url: str, valkey_url: str, postgres_url: str, deploy
 ) -> None:
     deployment = deploy(broker=rabbitmq_url, result_backend=valkey_url, database=postgres_url)
     deployment.start_all(NUMBERS)

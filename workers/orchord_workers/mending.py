@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from orchord.spi import (
@@ -50,15 +51,17 @@ class Mender:
             process_id: The child.
             run_id: The run of the message that the child worked on, which it may not have claimed yet.
         """
-        for attempt in self.storage.attempts.running_of_process(worker_id, process_id):
-            self.attempt_lost(attempt, "the process that ran it died")
-        self.mend_run(run_id)
+        held = self.storage.attempts.running_of_process(worker_id, process_id)
+        self.attempts_lost(held, "the process that ran it died")
+        if run_id not in {attempt.run_id for attempt in held}:
+            self.mend_run(run_id)
 
-    def attempt_lost(self, attempt: Attempt, reason: str) -> None:
-        """Take note that the process that held an attempt has died, and have the step run again."""
-        run_id = attempt.run_id
-        self.storage.attempts.mark_lost(run_id, attempt.step_key, attempt.attempt, utc_now(), reason)
-        self.mend_run(run_id)
+    def attempts_lost(self, attempts: Sequence[Attempt], reason: str) -> None:
+        """Take note that the processes that held these attempts have died, and have their steps run again."""
+        for attempt in attempts:
+            self.storage.attempts.mark_lost(attempt.run_id, attempt.step_key, attempt.attempt, utc_now(), reason)
+        for run_id in dict.fromkeys(attempt.run_id for attempt in attempts):
+            self.mend_run(run_id)
 
     def mend_run(self, run_id: str) -> None:
         """Mend a run, if it is still there."""
