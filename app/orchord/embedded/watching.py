@@ -6,6 +6,7 @@ What follows from a change is decided in supervisor.py.
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ SUFFIXES = (".py", ".yaml", ".yml", ".sql")
 def watched_path(target: LocationTarget) -> Path | None:
     """Return the file or folder that holds a target's code; None when it is nowhere to be found."""
     if target.file is not None:
-        return Path(target.file).absolute().parent
+        file = Path(target.file).absolute()
+        return file if file.parent in _too_wide() else file.parent
     top = str(target.module or target.package).partition(".")[0]
     directory = Path(target.working_directory or Path.cwd())
     for candidate in (directory / top, directory / f"{top}.py"):
@@ -39,12 +41,17 @@ def watched_path(target: LocationTarget) -> Path | None:
     return Path(spec.origin) if spec.origin else None
 
 
+def _too_wide() -> set[Path]:
+    """Folders that hold far more than one project: a file there is watched alone."""
+    return {Path("/"), Path.home(), Path(tempfile.gettempdir())}
+
+
 def rounds(paths: Iterable[Path], stop: threading.Event, *, pause_seconds: float = 0.2) -> Iterator[bool]:
     """Yield once every ``pause_seconds``, and at once when files changed: whether they did. Ends when ``stop`` is set.
 
     Without the package ``watchfiles`` it never says that they did.
     """
-    existing = [path for path in paths if path.exists()]
+    existing = [path.absolute() for path in paths if path.exists()]
     try:
         # Optional: comes with the extra [dev].
         import watchfiles  # noqa: PLC0415
@@ -55,13 +62,20 @@ def rounds(paths: Iterable[Path], stop: threading.Event, *, pause_seconds: float
             yield False
             stop.wait(pause_seconds)
         return
+    folders = [path for path in existing if path.is_dir()]
+    files = {str(path) for path in existing if not path.is_dir()}
 
     class CodeFilter(watchfiles.DefaultFilter):
         def __call__(self, change: watchfiles.Change, path: str) -> bool:
-            return path.endswith(SUFFIXES) and super().__call__(change, path)
+            if not path.endswith(SUFFIXES) or not super().__call__(change, path):
+                return False
+            return path in files or any(Path(path).is_relative_to(folder) for folder in folders)
 
     changes = watchfiles.watch(
-        *existing,
+        # A file by its folder: editors replace a file by another of its name, which a watch on the old one misses.
+        *folders,
+        *{Path(path).parent for path in files},
+        recursive=bool(folders),
         watch_filter=CodeFilter(),
         debounce=400,
         step=50,
