@@ -17,7 +17,7 @@ EVENT_STREAM_TYPE = "text/event-stream"
 PAGE_SIZE = 500
 KEEP_ALIVE_SECONDS = 15.0
 FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 0.25
 RUN_END_TYPES = frozenset({EventType.RUN_SUCCESS, EventType.RUN_FAILURE, EventType.RUN_CANCELED})
 
 #: Reads up to ``limit`` events with ids above ``after_id``, in the order of their ids.
@@ -45,9 +45,9 @@ def stream(read: ReadPage, after: int, has_ended: Callable[[], bool], holding: H
         # Asked before the page is read: what a run that has ended wrote is on the page, or was before.
         is_over = has_ended()
         page = read(after, PAGE_SIZE)
-        for stored in page:
-            yield message_of(stored)
-            after = stored.id
+        if page:
+            yield "".join(message_of(stored) for stored in page)
+            after = page[-1].id
         if any(stored.event.type in RUN_END_TYPES for stored in page) or (is_over and not page):
             return
         now = time.monotonic()
