@@ -28,9 +28,7 @@ def _refuse_other_sites() -> None:
     else:
         is_foreign = origin is not None and origin.partition("://")[2] != request.host
     if is_foreign:
-        detail = (
-            f"This request comes from a page of another site ({origin or 'unknown'}). Send it from this server."
-        )
+        detail = f"This request comes from a page of another site ({origin or 'unknown'}). Send it from this server."
         raise ProblemError(403, "other-site", detail)
 
 
