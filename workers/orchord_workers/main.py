@@ -73,7 +73,8 @@ def run_worker(
 
     def note_watchers() -> None:
         # Flower turns task events on when it starts: then every step travels as a task of its own, to be seen.
-        watched.value = bool(worker.consumer.event_dispatcher and worker.consumer.event_dispatcher.enabled)
+        dispatcher = worker.consumer.event_dispatcher
+        watched.value = bool(dispatcher and dispatcher.enabled and (not dispatcher.groups or "task" in dispatcher.groups))
 
     heartbeat = Heartbeat(instance, process.worker_id, code.name, (steps_queue(code.name),), note_watchers)
     _connect_signals(process, heartbeat)
