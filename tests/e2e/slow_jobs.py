@@ -59,9 +59,9 @@ def endless_job() -> None:
 
 
 @dg.op(config_schema={"seconds": float})
-def sleeps(context: dg.OpExecutionContext) -> float:
+def sleeps(context: dg.OpExecutionContext) -> int:
     threading.Event().wait(context.op_config["seconds"])
-    return context.op_config["seconds"]
+    return 1
 
 
 @dg.job(executor_def=dg.in_process_executor)
