@@ -32,7 +32,7 @@ from orchord.errors import BrokerUnavailableError, StorageUnavailableError
 SERVICES = ("valkey", "postgres", "rabbitmq")
 RABBITMQ_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 OWN_PREFIXES = ("ORCHORD_", "DAGSTER_")
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 15.0
 
 _required_services: frozenset[str] = frozenset()
 _database_numbers = itertools.count(1)
