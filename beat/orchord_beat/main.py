@@ -11,7 +11,6 @@ import threading
 from types import FrameType
 
 from orchord.spi import OrchordInstance, Settings, UnavailableError, steps_queue
-
 from orchord_beat.monitor import LOOK_SECONDS, Monitor
 from orchord_workers.spi import WorkerProcess, broker_errors_translated, close_app, make_app
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from orchord.spi import OrchordInstance, Run, utc_now
-
 from orchord_workers.spi import Mender
 
 logger = logging.getLogger(__name__)

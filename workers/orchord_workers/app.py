@@ -15,6 +15,7 @@ from celery import Celery
 from celery.exceptions import CeleryError
 from kombu import pools
 from kombu.exceptions import KombuError
+
 from orchord.spi import BrokerUnavailableError
 
 CONNECT_TIMEOUT_SECONDS = 4

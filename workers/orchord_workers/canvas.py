@@ -14,6 +14,7 @@ from typing import Any
 
 from celery import Celery, states
 from celery.canvas import Signature
+
 from orchord.spi import (
     END_TASK,
     LOST_TASK,
@@ -131,9 +132,7 @@ class Canvas:
         """Return one part of a chord. Returns the chord when this part completed it: the caller starts its body."""
         chord_id = join_id(run.run_id, join.target)
         body = _Body(self.app)
-        request = SimpleNamespace(
-            id=f"{chord_id}:{join.source}", group=chord_id, group_index=join.index, chord=body
-        )
+        request = SimpleNamespace(id=f"{chord_id}:{join.source}", group=chord_id, group_index=join.index, chord=body)
         self.app.backend.on_chord_part_return(request, states.SUCCESS, part_to_wire(join.part))
         if body.results is None:
             return None

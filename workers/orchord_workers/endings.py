@@ -14,6 +14,7 @@ from typing import Any
 import redis
 import redis.exceptions
 from celery import Celery
+
 from orchord.spi import RUN_ENDED_CHANNEL, RunStatus, RunWatch
 
 logger = logging.getLogger(__name__)

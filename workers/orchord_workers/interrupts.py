@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from celery.worker.control import control_command
+
 from orchord.spi import ExecutionInterrupted
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,9 @@ class Interrupts:
 
         signal.signal(INTERRUPT_SIGNAL, raise_if_meant)
         try:
+            if mark.exists():
+                # The signal came between the claim and this handler.
+                raise ExecutionInterrupted("The run was canceled.")
             yield
         finally:
             signal.signal(INTERRUPT_SIGNAL, signal.SIG_IGN)

@@ -18,7 +18,6 @@ from orchord.spi import (
     begin,
     utc_now,
 )
-
 from orchord_workers.app import broker_errors_translated, close_app, make_app
 from orchord_workers.canvas import Canvas
 from orchord_workers.endings import Endings, publish_end

@@ -12,6 +12,7 @@ from multiprocessing.sharedctypes import Value
 from typing import Any
 
 from celery import signals
+
 from orchord.spi import (
     CodeLocationLoadError,
     ErrorInfo,
@@ -21,10 +22,11 @@ from orchord.spi import (
     load_location,
     steps_queue,
 )
-
 from orchord_workers.app import make_app
+from orchord_workers.canvas import Canvas
 from orchord_workers.heartbeat import Heartbeat
 from orchord_workers.interrupts import INTERRUPT_SIGNAL, Interrupts
+from orchord_workers.orphans import OrphanReports
 from orchord_workers.process import WorkerProcess
 from orchord_workers.tasks import register_tasks
 
@@ -71,12 +73,13 @@ def run_worker(
         quiet=True,
     )
 
-    def note_watchers() -> None:
-        # Flower turns task events on when it starts: then every step travels as a task of its own, to be seen.
-        dispatcher = worker.consumer.event_dispatcher
-        watched.value = bool(dispatcher and dispatcher.enabled and (not dispatcher.groups or "task" in dispatcher.groups))
+    orphans = OrphanReports(instance, Canvas(app), process.worker_id, lambda: pool_children(worker))
 
-    heartbeat = Heartbeat(instance, process.worker_id, code.name, (steps_queue(code.name),), note_watchers)
+    def on_beat() -> None:
+        watched.value = has_watchers(worker)
+        orphans.look()
+
+    heartbeat = Heartbeat(instance, process.worker_id, code.name, (steps_queue(code.name),), on_beat)
     _connect_signals(process, heartbeat)
     # No connection may be open while the pool forks.
     instance.storage.dispose()
@@ -110,3 +113,19 @@ def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
     signals.worker_shutdown.connect(stopped, weak=False)
 
 
+def pool_children(worker: Any) -> set[int]:
+    """Return the process ids of a worker's living pool children."""
+    pool = worker.consumer.pool if worker.consumer is not None else None
+    return {process.pid for process in pool._pool._pool if process.is_alive()} if pool is not None else set()
+
+
+def has_watchers(worker: Any) -> bool:
+    """Return whether somebody follows the worker's task events.
+
+    Flower turns them on when it starts: then every step travels as a task of its own, to be seen.
+    """
+    dispatcher = worker.consumer.event_dispatcher if worker.consumer is not None else None
+    if dispatcher is None or not dispatcher.enabled:
+        return False
+    # Without any group every event is sent; Celery itself asks for the group "worker" alone.
+    return not dispatcher.groups or "task" in dispatcher.groups

@@ -25,7 +25,6 @@ from orchord.spi import (
     StepMessage,
     utc_now,
 )
-
 from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
 from orchord_workers.step_runner import StepRunner, Work, failed_result

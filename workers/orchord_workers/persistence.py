@@ -16,26 +16,20 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
-PATIENCE_SECONDS = 600.0
 
 Result = TypeVar("Result")
 
 
-def patiently(act: Callable[[], Result], *, patience_seconds: float = PATIENCE_SECONDS) -> Result:
-    """Do something until the database answers.
+def patiently(act: Callable[[], Result]) -> Result:
+    """Do something until the database answers, however long that takes.
 
-    Raises:
-        StorageUnavailableError: it did not within ``patience_seconds``.
+    Whoever gave up would leave an attempt behind that runs, by the database, and on which nobody works.
     """
     pause = FIRST_PAUSE_SECONDS
-    waited = 0.0
     while True:
         try:
             return act()
         except StorageUnavailableError as error:
-            if waited >= patience_seconds:
-                raise
             logger.warning("Waiting %.1f s for the database: %s", pause, error)
         threading.Event().wait(pause)
-        waited += pause
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from celery import Celery
-from orchord.spi import CodeLocation, OrchordInstance, RunStatus, Settings
 
+from orchord.spi import CodeLocation, OrchordInstance, RunStatus, Settings
 from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContexts
 from orchord_workers.endings import publish_end

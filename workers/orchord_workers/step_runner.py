@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +20,7 @@ from orchord.spi import (
     STEP_END_STATUSES,
     Attempt,
     AttemptStatus,
+    BrokerUnavailableError,
     Claim,
     ClaimResult,
     ErrorInfo,
@@ -45,7 +48,7 @@ from orchord.spi import (
     follow,
     utc_now,
 )
-
+from orchord_workers.app import broker_errors_translated
 from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContext, RunContexts, missing_step
 from orchord_workers.interrupts import Interrupts
@@ -70,7 +73,6 @@ class Holder:
 
     worker_id: str
     process_id: int
-
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,10 @@ class StepRunner:
         carry_on_until = time.monotonic() + LONGEST_CARRY_ON_SECONDS
         work: Work | None = Work(message, tuple(parts))
         while work is not None:
-            carries_on = self.may_carry_on() and time.monotonic() < carry_on_until
-            work = self._run_one(work, redelivered=redelivered, carries_on=carries_on)
+            work = self._run_one(work, redelivered=redelivered, carry_on_until=carry_on_until)
             redelivered = False
 
-    def _run_one(self, work: Work, *, redelivered: bool, carries_on: bool) -> Work | None:
+    def _run_one(self, work: Work, *, redelivered: bool, carry_on_until: float) -> Work | None:
         message, parts = work.message, work.parts
         if any(part.status is PartStatus.FAILED for part in parts):
             self._skip_for_failed_parts(message, parts)
@@ -139,14 +140,16 @@ class StepRunner:
                 return None
             token = wanted.token
             if context is None and claim.run is not None:
-                context = self.contexts.of(claim.run)
-        context = context or self.contexts.read(message.run_id)
-        result = self._execute(context, message, parts)
+                # Patiently: from here on the attempt is ours, and nobody else takes it while this process lives.
+                run = claim.run
+                context = patiently(lambda: self.contexts.of(run))
+        if context is None:
+            context = patiently(lambda: self.contexts.read(message.run_id))
+        result = self._execute_or_fail(context, message, parts)
+        carries_on = self.may_carry_on() and time.monotonic() < carry_on_until
         return self.finish(context, Work(message, parts, token), result, carries_on=carries_on)
 
-    def finish(
-        self, context: RunContext, work: Work, result: StepResult, *, carries_on: bool = False
-    ) -> Work | None:
+    def finish(self, context: RunContext, work: Work, result: StepResult, *, carries_on: bool = False) -> Work | None:
         """Store the end of a claimed attempt, then go on: next steps, parts, a retry or the run's end.
 
         Returns the step to go on with in this process, if ``carries_on`` allows one. It is claimed by the same
@@ -205,28 +208,39 @@ class StepRunner:
         carries_on: bool,
     ) -> Work | None:
         run = context.run
-        for start in moves.starts[: len(moves.starts) - (following is not None)]:
-            self.canvas.send_step(run, StepMessage(run.run_id, start.step_key), start.parts)
         if following is not None and stored.then_claimed and finish.then_claim is not None:
             following = Work(following.message, following.parts, finish.then_claim.token)
         # One that was not claimed in the same breath makes a claim of its own, which says why, and acts on it.
-        for join in moves.joins:
-            completed = self.canvas.return_part(run, join)
-            if completed is None:
-                continue
-            if completed.target is None:
-                self.end_run(run.run_id)
-            elif following is None and carries_on:
-                following = Work(StepMessage(run.run_id, completed.target), completed.parts)
-            else:
-                self.canvas.send_body(run, completed)
+        with self._left_to_the_monitor(run):
+            for start in moves.starts[: len(moves.starts) - (following is not None)]:
+                self.canvas.send_step(run, StepMessage(run.run_id, start.step_key), start.parts)
+            for join in moves.joins:
+                completed = self.canvas.return_part(run, join)
+                if completed is None:
+                    continue
+                if completed.target is None:
+                    patiently(lambda: self.end_run(run.run_id))
+                elif following is None and carries_on:
+                    following = Work(StepMessage(run.run_id, completed.target), completed.parts)
+                else:
+                    self.canvas.send_body(run, completed)
         return following
+
+    @contextmanager
+    def _left_to_the_monitor(self, run: Run) -> Iterator[None]:
+        """Go on when the broker is away: what could not be sent is due in the database, and the monitor sends it."""
+        try:
+            with broker_errors_translated(self.canvas.app):
+                yield
+        except BrokerUnavailableError as error:
+            logger.warning("Left what follows in run %s to the monitor: %s", run.run_id, error)
 
     def _send_retry(self, context: RunContext, work: Work, delay_seconds: float) -> None:
         if delay_seconds <= LONGEST_BROKER_DELAY_SECONDS:
             message = work.message
             again = StepMessage(message.run_id, message.step_key, message.attempt + 1, message.retry_number + 1)
-            self.canvas.send_step(context.run, again, work.parts, delay_seconds=delay_seconds or None)
+            with self._left_to_the_monitor(context.run):
+                self.canvas.send_step(context.run, again, work.parts, delay_seconds=delay_seconds or None)
 
     def _claim_of(self, message: StepMessage) -> Claim:
         return Claim(
@@ -249,7 +263,8 @@ class StepRunner:
         ended = self.instance.storage.attempts.record_skips(
             context.run.run_id, skips, at=utc_now(), ends_run=moves.ends_run
         )
-        self.canvas.act(context.run, moves)
+        with self._left_to_the_monitor(context.run):
+            self.canvas.act(context.run, moves)
         if ended is not None:
             self.notify_end(context.run.run_id, ended)
 
@@ -294,6 +309,15 @@ class StepRunner:
                 self.advance_again(self.contexts.read(message.run_id), ended[-1])
         else:
             logger.info("Ignored a second copy of %s", message.task_id)
+
+    def _execute_or_fail(self, context: RunContext, message: StepMessage, parts: Sequence[Part]) -> StepResult:
+        """Execute a claimed step. A fault of Orchord's own fails the step: left alone, it would run for ever."""
+        try:
+            return self._execute(context, message, parts)
+        except Exception as error:  # the last boundary; user code has one of its own below this
+            logger.exception("Orchord itself failed in %s", message.task_id)
+            fault = ErrorInfo(type(error).__name__, f"Orchord itself failed: {error}", traceback.format_exc())
+            return failed_result(message.step_key, fault, utc_now())
 
     def _execute(self, context: RunContext, message: StepMessage, parts: Sequence[Part]) -> StepResult:
         step = context.plan.by_key.get(message.step_key)
@@ -358,9 +382,7 @@ def canceled_result(step_key: str, at: datetime) -> StepResult:
 
 def skipped_result(decision: SkipStep, at: datetime) -> StepResult:
     """Return the result of a claimed step that turns out to have no value for an input."""
-    event = Event(
-        type=EventType.STEP_SKIPPED, timestamp=at, message=decision.reason, step_key=decision.step_key
-    )
+    event = Event(type=EventType.STEP_SKIPPED, timestamp=at, message=decision.reason, step_key=decision.step_key)
     return StepResult(decision.status, (), (event,), None)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import Task
 from celery.exceptions import Reject
+
 from orchord.spi import (
     END_TASK,
     LOST_TASK,
@@ -19,7 +20,6 @@ from orchord.spi import (
     StorageUnavailableError,
     parts_from_wire,
 )
-
 from orchord_workers.persistence import patiently
 from orchord_workers.process import WorkerProcess
 from orchord_workers.whole_run import run_whole

@@ -25,7 +25,6 @@ from orchord.spi import (
     run_in_process,
     utc_now,
 )
-
 from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
 from orchord_workers.persistence import patiently
@@ -92,9 +91,7 @@ class StorageSink:
         )
         return self._storage.attempts.claim(claim, want_run=False).claimed
 
-    def finish(
-        self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool
-    ) -> None:
+    def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Store how an attempt ended."""
         if result.status is AttemptStatus.UP_FOR_RETRY:
             self._retries[step.key] = self._retries.get(step.key, -1) + 1

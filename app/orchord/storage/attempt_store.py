@@ -115,6 +115,13 @@ class AttemptStore:
         )
         return [attempt_of(row) for row in self._database.rows(query)]
 
+    def running_of_worker(self, worker_id: str) -> list[Attempt]:
+        """Return the RUNNING attempts that all processes of one worker hold."""
+        query = sa.select(attempts).where(
+            attempts.c.status == sa.literal_column("'RUNNING'"), attempts.c.worker_id == worker_id
+        )
+        return [attempt_of(row) for row in self._database.rows(query)]
+
     def running_of_process(self, worker_id: str, process_id: int) -> list[Attempt]:
         """Return the RUNNING attempts that one process of a worker holds."""
         query = sa.select(attempts).where(
