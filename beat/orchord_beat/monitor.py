@@ -28,9 +28,13 @@ RUNS_PER_LOOK = 500
 
 @dataclass
 class Watched:
-    """What the monitor remembers of an unfinished run between two looks."""
+    """What the monitor remembers of an unfinished run between two looks.
+
+    ``times_sent`` counts messages sent in vain: it starts again when the run went on after one.
+    """
 
     last_look_at: datetime | None = None
+    sent_at: datetime | None = None
     times_sent: int = 0
 
 
@@ -66,14 +70,16 @@ class Monitor:
 
     def _patience(self, watched: Watched, waiting: int) -> timedelta:
         pause = QUIET if waiting == 0 else QUIET_WHEN_BUSY
-        doubled: timedelta = pause * 2**watched.times_sent
+        doubled: timedelta = pause * 2 ** min(watched.times_sent, 10)
         return min(doubled, LONGEST_QUIET)
 
     def _mend(self, run: Run, now: datetime) -> int:
         watched = self.watched[run.run_id]
         watched.last_look_at = now
-        sent = self.mender.mend(self.mender.runner.contexts.of(run), quiet=QUIET)
-        if sent:
-            watched.times_sent += 1
-            logger.warning("Run %s had gone quiet: %s message(s) sent again", run.run_id, sent)
-        return sent
+        mended = self.mender.mend(self.mender.runner.contexts.of(run), quiet=QUIET)
+        if mended.sent:
+            went_on = mended.newest is not None and watched.sent_at is not None and mended.newest > watched.sent_at
+            watched.times_sent = 1 if went_on else watched.times_sent + 1
+            watched.sent_at = now
+            logger.warning("Run %s had gone quiet: %s message(s) sent again", run.run_id, mended.sent)
+        return mended.sent

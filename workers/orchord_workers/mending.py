@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchord.spi import (
@@ -33,6 +34,14 @@ from orchord_workers.step_runner import StepRunner, Work, failed_result
 MOST_LOST_ATTEMPTS = 3
 RETRY_GRACE = timedelta(seconds=2)
 IN_PROCESS_EXECUTOR = "in_process_executor"
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What a look at a run came to: how many messages were sent, and when something last happened in the run."""
+
+    sent: int
+    newest: datetime | None
 
 
 class Mender:
@@ -67,8 +76,8 @@ class Mender:
         with contextlib.suppress(RunNotFoundError):
             self.mend(self.runner.contexts.read(run_id))
 
-    def mend(self, context: RunContext, *, quiet: timedelta = timedelta(0)) -> int:
-        """Send everything that is due in a run and not under way. Returns how many messages were sent.
+    def mend(self, context: RunContext, *, quiet: timedelta = timedelta(0)) -> Mended:
+        """Send everything that is due in a run and not under way.
 
         Args:
             context: The run.
@@ -76,12 +85,13 @@ class Mender:
         """
         run = self.storage.runs.get(context.run.run_id)
         if run.status.is_terminal:
-            return 0
+            return Mended(0, run.ended_at)
         attempts = self.storage.attempts.of_run(run.run_id)
-        if any(utc_now() - moment < quiet for attempt in attempts for moment in moments_of(attempt)):
-            return 0
+        newest = max((moment for attempt in attempts for moment in moments_of(attempt)), default=None)
+        if newest is not None and utc_now() - newest < quiet:
+            return Mended(0, newest)
         if run.executor == IN_PROCESS_EXECUTOR:
-            return self._mend_whole_run(context, attempts)
+            return Mended(self._mend_whole_run(context, attempts), newest)
         latest = latest_attempts(attempts)
         machine, commands = RunMachine.resume(context.plan, run.inherited, ends_of(latest.values()))
         sent = 0
@@ -93,7 +103,7 @@ class Mender:
                 self.runner.end_without_running(context, command.step_key, command.status, command.reason)
             else:
                 sent += self._send_if_idle(context, machine, command, attempts)
-        return sent
+        return Mended(sent, newest)
 
     def _send_if_idle(
         self, context: RunContext, machine: RunMachine, command: StartStep, attempts: list[Attempt]

@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
-from orchord_workers.app import broker_errors_translated, close_app, make_app, without_password
-from orchord_workers.canvas import Canvas
 
 from orchord.embedded.processes import free_port
 from orchord.errors import BrokerUnavailableError
@@ -19,6 +17,8 @@ from orchord.plan.follow import JoinPart
 from orchord.plan.model import ExecutionPlan, OutputRef, Step, StepInput, StepOutput
 from orchord.runs import Part, PartStatus, Run, RunStatus, new_run_id
 from orchord.wire import StepMessage
+from orchord_workers.app import broker_errors_translated, close_app, make_app, without_password
+from orchord_workers.canvas import Canvas
 
 WIDTH = 40
 

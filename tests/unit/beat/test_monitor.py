@@ -1,0 +1,132 @@
+"""When the monitor looks at a run, and what it does about dead workers. What is due in a run is the mender's to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+
+from orchord.events import utc_now
+from orchord.instance import OrchordInstance
+from orchord.runs import Attempt, Run, RunStatus, new_run_id
+from orchord.storage.values import Claim
+from orchord_beat import monitor as module
+from orchord_beat.monitor import QUIET, QUIET_WHEN_BUSY, Monitor
+from orchord_workers.mending import Mended
+
+
+class Contexts:
+    def of(self, run: Run) -> Run:
+        return run
+
+
+class Runner:
+    contexts = Contexts()
+
+
+@dataclass
+class RecordingMender:
+    """Notes what it is asked to mend, and says that it sent one message each time."""
+
+    runner: Runner = field(default_factory=Runner)
+    looked_at: list[str] = field(default_factory=list)
+    lost: list[Attempt] = field(default_factory=list)
+    newest: datetime | None = None
+
+    def mend(self, context: Run, *, quiet: timedelta) -> Mended:
+        self.looked_at.append(context.run_id)
+        return Mended(1, self.newest)
+
+    def attempts_lost(self, attempts: list[Attempt], reason: str) -> None:
+        self.lost += attempts
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def forward(self, by: timedelta) -> None:
+        self.now += by
+
+
+@pytest.fixture
+def instance() -> Iterator[OrchordInstance]:
+    with OrchordInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "utc_now", lambda: clock.now)
+    return clock
+
+
+def a_run(instance: OrchordInstance, clock: Clock) -> str:
+    run = Run(new_run_id(), "a_job", "here", RunStatus.STARTING, "snapshot", clock.now)
+    instance.storage.runs.create(run, [])
+    return run.run_id
+
+
+def test_a_quiet_run_is_looked_at_and_then_ever_more_rarely_while_nothing_comes_of_it(
+    instance: OrchordInstance, clock: Clock
+) -> None:
+    mender = RecordingMender()
+    monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
+    a_run(instance, clock)
+    seconds = []
+    for second in range(60):
+        if monitor.look():
+            seconds.append(second)
+        clock.forward(timedelta(seconds=1))
+    assert seconds == [4, 12, 28]
+
+
+def test_a_run_that_went_on_after_a_message_is_soon_looked_at_again(instance: OrchordInstance, clock: Clock) -> None:
+    mender = RecordingMender()
+    monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
+    a_run(instance, clock)
+    looks = 0
+    for _ in range(60):
+        mender.newest = clock.now
+        looks += monitor.look()
+        clock.forward(timedelta(seconds=1))
+    assert looks == 7
+
+
+def test_a_run_that_waits_its_turn_in_a_queue_is_left_alone_for_long(instance: OrchordInstance, clock: Clock) -> None:
+    monitor = Monitor(instance, RecordingMender(), lambda location: 5)  # type: ignore[arg-type]
+    a_run(instance, clock)
+    clock.forward(QUIET + timedelta(seconds=5))
+    assert monitor.look() == 0
+    clock.forward(QUIET_WHEN_BUSY)
+    assert monitor.look() == 1
+
+
+def test_what_a_dead_worker_held_is_lost_and_what_a_living_one_holds_is_not(
+    instance: OrchordInstance, clock: Clock
+) -> None:
+    from orchord.storage.values import WorkerRow
+
+    mender = RecordingMender()
+    monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
+    for worker_id in ("dead", "living"):
+        run_id = a_run(instance, clock)
+        instance.storage.attempts.claim(Claim(run_id, "a", 1, worker_id, worker_id, clock.now))
+        instance.storage.workers.beat(WorkerRow(worker_id, "host", 1, "here", (), clock.now, clock.now))
+    clock.forward(timedelta(seconds=11))
+    instance.storage.workers.beat(WorkerRow("living", "host", 1, "here", (), clock.now, clock.now))
+    monitor.look()
+    assert [attempt.worker_id for attempt in mender.lost] == ["dead"]
+
+
+def test_a_run_that_has_ended_is_forgotten(instance: OrchordInstance, clock: Clock) -> None:
+    monitor = Monitor(instance, RecordingMender(), lambda location: 0)  # type: ignore[arg-type]
+    run_id = a_run(instance, clock)
+    monitor.look()
+    assert run_id in monitor.watched
+    instance.storage.runs.end(run_id, clock.now)
+    monitor.look()
+    assert monitor.watched == {}
