@@ -1,4 +1,4 @@
-"""The canvas against a real Valkey: joins complete once, in order, whoever returns the last part; messages stay small."""
+"""The canvas on a real Valkey: joins complete once, in order, whoever returns the last part; messages stay small."""
 
 from __future__ import annotations
 
