@@ -104,7 +104,7 @@ class RunContexts:
         if job is None:
             return RunContext(run, plan, fault=missing_job(run, self._code))
         try:
-            return RunContext(run, plan, job, job.resolve_run_config(run.run_config))
+            return RunContext(run, plan, job, job.resolve_run_config(run.run_config, run.step_keys))
         except InvalidConfigError as error:
             return RunContext(run, plan, job, fault=ErrorInfo("InvalidConfigError", str(error)))
 

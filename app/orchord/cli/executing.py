@@ -57,7 +57,7 @@ def execute_here(
         raise JobNotFoundError(f"No job is called '{job_name}' in {code.name}.{did_you_mean(job_name, known)}")
     with opened_instance() as instance:
         run, selection = _new_run(instance, code, job_name, run_config, tags, op_selection, asset_selection)
-        resolved = job.resolve_run_config(run.run_config)
+        resolved = job.resolve_run_config(run.run_config, run.step_keys)
         _record(instance, code, run, selection)
         with shown_progress(run, [step.key for step in selection.plan.steps]) as display:
             recorder = Recorder(instance.storage, run, display)
@@ -157,10 +157,10 @@ def _new_run(
 ) -> tuple[Run, Selection]:
     snapshot = code.snapshot.job_by_name[job_name]
     config = merged(snapshot.default_config, run_config)
-    mistakes = check_config(snapshot.config_type, config).mistakes
+    selection = select(code.snapshot, snapshot, op_selection, asset_selection, None, {})
+    mistakes = check_config(snapshot.run_config_type(selection.step_keys), config).mistakes
     if mistakes:
         raise InvalidConfigError(f"The run config of job '{job_name}' has mistakes", mistakes)
-    selection = select(code.snapshot, snapshot, op_selection, asset_selection, None, {})
     run = Run(
         run_id=new_run_id(),
         job_name=job_name,

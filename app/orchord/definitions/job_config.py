@@ -6,7 +6,7 @@ is. Environment variables stay references here and are read in execution/.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +26,11 @@ from orchord.definitions.config.types import (
     SelectorType,
     ShapeType,
     UnionType,
-    all_optional,
 )
 from orchord.definitions.in_out import In
 from orchord.definitions.job_resources import job_resource_keys, reads_asset
 from orchord.definitions.op import OpDefinition
+from orchord.definitions.selected_config import ChosenSteps, nodes_type, run_config_type, section
 from orchord.definitions.types import Any as AnyType
 from orchord.definitions.wiring import Place, needs_no_value
 from orchord.errors import InvalidConfigError
@@ -75,25 +75,28 @@ def full_config_type(job: JobDefinition) -> ShapeType:
     """Return what the run config of a job must look like beneath its config mapping, if it has one."""
     needed = job_resource_keys(job)
     fields = {
-        "ops": _section(_graph_config_shape(job, job.graph, "")),
-        "resources": _section(
+        "ops": section(_graph_config_shape(job, job.graph, "")),
+        "resources": section(
             ShapeType("", {key: _entry(item.config_type, key in needed) for key, item in job.resource_defs.items()})
         ),
-        "execution": _section(_configured_by(job.executor_def)),
-        "loggers": _section(_loggers_shape(job)),
+        "execution": section(_configured_by(job.executor_def)),
+        "loggers": section(_loggers_shape(job)),
     }
     inputs = _inputs_shape(job, "", job.graph.input_names)
     if inputs.fields:
-        fields["inputs"] = _section(inputs)
+        fields["inputs"] = section(inputs)
     return ShapeType("", fields)
 
 
-def resolve_run_config(job: JobDefinition, run_config: Any) -> ResolvedRunConfig:
+def resolve_run_config(
+    job: JobDefinition, run_config: Any, step_keys: Collection[str] | None = None
+) -> ResolvedRunConfig:
     """Check a job's run config, and sort it by who needs it.
 
     Args:
         job: the job.
         run_config: a dict or a RunConfig. None: the job's own default.
+        step_keys: the steps that run; None: all. What only others need may be left out.
 
     Raises:
         InvalidConfigError: every mistake, with its path.
@@ -103,11 +106,13 @@ def resolve_run_config(job: JobDefinition, run_config: Any) -> ResolvedRunConfig
     if job.config_mapping is not None:
         given = as_run_config(job.config_mapping.resolve(given))
         headline = f"Run config that the config mapping of job '{job.name}' makes has mistakes"
-    checked = check_config(full_config_type(job) if job.config_mapping else job.config_type(), given)
+    type_: ConfigType = full_config_type(job) if job.config_mapping else job.config_type()
+    chosen = None if step_keys is None else chosen_steps(job, step_keys)
+    checked = check_config(type_ if chosen is None else run_config_type(type_, chosen), given)
     if checked.mistakes:
         raise InvalidConfigError(headline, checked.mistakes)
     value = checked.value
-    resolver = _Resolver(job)
+    resolver = _Resolver(job, chosen)
     resolver.graph_or_mapped(job.graph, value["ops"], "")
     if resolver.mistakes:
         raise InvalidConfigError(headline, resolver.mistakes)
@@ -120,11 +125,25 @@ def resolve_run_config(job: JobDefinition, run_config: Any) -> ResolvedRunConfig
     )
 
 
-class _Resolver:
-    """Walks a graph beside its config, through config mappings."""
+def chosen_steps(job: JobDefinition, step_keys: Collection[str]) -> ChosenSteps:
+    """Return what some steps of a job need from run config. Steps that the job does not have are passed over."""
+    wanted = set(step_keys)
+    keys = [key for key in job.wiring.ops if key in wanted]
+    inputs = {
+        (feed.place.path, feed.place.input_name)
+        for key in keys
+        for name, feed in job.wiring.ops[key].feeds.items()
+        if not feed.sources and not _may_be_left_out(job, feed.place, job.wiring.ops[key].op.ins[name])
+    }
+    return ChosenSteps(job.wiring.ops, keys, frozenset(inputs), job_resource_keys(job, keys))
 
-    def __init__(self, job: JobDefinition) -> None:
+
+class _Resolver:
+    """Walks a graph beside its config, through config mappings. Nodes in which nothing runs are passed over."""
+
+    def __init__(self, job: JobDefinition, chosen: ChosenSteps | None) -> None:
         self.job = job
+        self.chosen = chosen
         self.ops: dict[str, Any] = {}
         self.inputs: dict[str, Mapping[str, Any]] = {}
         self.mistakes: list[str] = []
@@ -133,6 +152,8 @@ class _Resolver:
         for name, node in graph.nodes.items():
             entry = entries.get(name) or {}
             path = prefix + name
+            if self.chosen is not None and path not in self.chosen.paths:
+                continue
             if "inputs" in entry:
                 self.inputs[path] = entry["inputs"]
             if isinstance(node.definition, OpDefinition):
@@ -152,7 +173,9 @@ class _Resolver:
             self.mistakes += error.mistakes
             return
         where = f"({_MAPPED} {prefix.rstrip('.') or self.job.name})"
-        checked = check_config(_graph_shape(self.job, graph, prefix), made, where)
+        shape = _graph_shape(self.job, graph, prefix)
+        shape = shape if self.chosen is None else nodes_type(shape, prefix, self.chosen)
+        checked = check_config(shape, made, where)
         self.mistakes += checked.mistakes
         if not checked.mistakes:
             self.graph(graph, checked.value, prefix)
@@ -166,7 +189,7 @@ def _graph_config_shape(job: JobDefinition, graph: GraphDefinition, prefix: str)
 
 
 def _graph_shape(job: JobDefinition, graph: GraphDefinition, prefix: str) -> ShapeType:
-    fields = {name: _section(_node_shape(job, node, prefix + name)) for name, node in graph.nodes.items()}
+    fields = {name: section(_node_shape(job, node, prefix + name)) for name, node in graph.nodes.items()}
     return ShapeType("", fields)
 
 
@@ -181,10 +204,10 @@ def _node_shape(job: JobDefinition, node: Node[Any], path: str) -> ShapeType:
         if graph.config is not None:
             fields |= shape.fields
         else:
-            fields["ops"] = _section(shape)
+            fields["ops"] = section(shape)
     inputs = _inputs_shape(job, path, definition.input_names)
     if inputs.fields:
-        fields["inputs"] = _section(inputs)
+        fields["inputs"] = section(inputs)
     return ShapeType("", fields, description=definition.description)
 
 
@@ -198,10 +221,15 @@ def _inputs_shape(job: JobDefinition, path: str, names: tuple[str, ...]) -> Shap
             type_ = input_config_type(declared)
             if type_ is None:
                 continue
-            optional = needs_no_value(declared) or (not path and name in job.input_values)
+            optional = _may_be_left_out(job, place, declared)
             known = fields.get(name)
             fields[name] = ConfigField(type_, is_required=not optional or (known is not None and known.is_required))
     return ShapeType("", fields)
+
+
+def _may_be_left_out(job: JobDefinition, place: Place, declared: In) -> bool:
+    """Whether an input that nothing feeds has a value without run config."""
+    return needs_no_value(declared) or (not place.path and place.input_name in job.input_values)
 
 
 def _inputs_by_step(job: JobDefinition, given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -247,13 +275,6 @@ def _is_known(type_: ConfigType) -> bool:
             return type_ != ANY
 
 
-def _section(shape: ShapeType) -> ConfigField:
-    """A field that may be left out when nothing in it is required."""
-    if all_optional(shape):
-        return ConfigField(shape, is_required=False, has_default=True, default={})
-    return ConfigField(shape)
-
-
 def _config_field(config_type: ConfigType | None, schema: Any = None) -> ConfigField:
     """The ``config`` field of an op, a resource or the like: required only where a value must be given."""
     if isinstance(schema, Field):
@@ -270,7 +291,7 @@ def _entry(config_type: ConfigType | None, is_needed: bool) -> ConfigField:
     shape = ShapeType("", {"config": inner})
     if inner.is_required and not is_needed:
         return ConfigField(shape, is_required=False)
-    return _section(shape)
+    return section(shape)
 
 
 def _configured_by(definition: Any) -> ShapeType:

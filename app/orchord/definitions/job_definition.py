@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import msgspec
@@ -188,22 +188,23 @@ class JobDefinition:
         """Return run config (a dict, a RunConfig or None) laid over the job's default, as plain data."""
         return merged(self._default_config, as_run_config(run_config))
 
-    def resolve_run_config(self, run_config: Any = None) -> ResolvedRunConfig:
+    def resolve_run_config(self, run_config: Any = None, step_keys: Collection[str] | None = None) -> ResolvedRunConfig:
         """Check run config and sort it by who needs it. The result is kept, and must not be changed.
 
         Args:
             run_config: a dict or a RunConfig; None is the job's default.
+            step_keys: the steps that run; None: all. What only others need may be left out.
 
         Raises:
             InvalidConfigError: every mistake, with its path.
         """
         try:
-            kept_as = msgspec.json.encode(run_config, order="deterministic")
+            kept_as = msgspec.json.encode([run_config, step_keys], order="deterministic")
         except (TypeError, ValueError):
-            return resolve_run_config(self, run_config)
+            return resolve_run_config(self, run_config, step_keys)
         found = self._resolved.get(kept_as)
         if found is None:
-            found = resolve_run_config(self, run_config)
+            found = resolve_run_config(self, run_config, step_keys)
             if len(self._resolved) >= _KEPT_CONFIGS:
                 self._resolved.clear()
             self._resolved[kept_as] = found

@@ -5,6 +5,7 @@ What a resource needs itself, and setting resources up, is resources/opening.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
@@ -43,9 +44,13 @@ def step_resource_keys(job: JobDefinition, step_key: str) -> frozenset[str]:
     return frozenset(keys)
 
 
-def job_resource_keys(job: JobDefinition) -> frozenset[str]:
-    """Return the resources that a run of the whole job sets up, those that they need in turn included."""
-    direct = {key for step_key in job.wiring.ops for key in step_resource_keys(job, step_key)}
+def job_resource_keys(job: JobDefinition, step_keys: Iterable[str] | None = None) -> frozenset[str]:
+    """Return the resources that a run of some steps (None: all) sets up, those that they need in turn included."""
+    direct = {
+        key
+        for step_key in (job.wiring.ops if step_keys is None else step_keys)
+        for key in step_resource_keys(job, step_key)
+    }
     needed, _ = needed_resource_keys(job.resource_defs, direct)
     return frozenset(direct | needed)
 

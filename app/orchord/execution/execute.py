@@ -23,7 +23,7 @@ from orchord.execution.in_process import run_in_process
 from orchord.execution.invocation import invoke
 from orchord.execution.result import ExecuteInProcessResult
 from orchord.execution.transient import TransientInstance
-from orchord.io_managers.in_memory import mem_io_manager
+from orchord.io_managers import mem_io_manager
 from orchord.plan.compile import compile_plan
 from orchord.plan.model import ExecutionPlan
 from orchord.plan.selection import select_steps
@@ -78,10 +78,10 @@ class InProcessEngine:
         """
         bound = bound_job(job, resources or {}, input_values or {})
         config = merged(job.default_run_config(), {} if run_config is None else as_run_config(run_config))
-        resolved = bound.resolve_run_config(config)
         plan = compile_plan(bound if input_values else job)
         assets = None if asset_selection is None else selected_assets(bound, asset_selection)
         step_keys = selected_steps(bound, plan, op_selection, assets)
+        resolved = bound.resolve_run_config(config, step_keys)
         run = Run(
             run_id=run_id or new_run_id(),
             job_name=job.name,

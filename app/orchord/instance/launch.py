@@ -6,7 +6,7 @@ repeats an earlier one is made in reexecution.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -165,21 +165,26 @@ def _checked_run(
     steps: Sequence[str] | None,
 ) -> tuple[Run, Selection]:
     mistakes: list[str] = []
-    config = _checked_config(job, request.run_config, mistakes)
+    inherited = lineage.inherited if lineage is not None else {}
+    selection, refusal = None, None
+    step_keys: Collection[str] | None = ()
+    try:
+        selection = select(location, job, request.op_selection, request.asset_selection, steps, inherited)
+        step_keys = selection.step_keys
+    except InvalidSubsetError as error:
+        refusal = error
+    # With mistakes in the selection it is not known what config is missing; what is given is checked all the same.
+    config = _checked_config(job, request.run_config, step_keys, mistakes)
     tags = _checked_tags(job, request, lineage, mistakes)
     if job.executor not in RUNNABLE_EXECUTORS:
         mistakes.append(
             f"executor: '{job.executor}' of job '{job.name}' cannot carry out launched runs in this version. "
             f"Use {' or '.join(RUNNABLE_EXECUTORS)}."
         )
-    inherited = lineage.inherited if lineage is not None else {}
-    selection = None
-    try:
-        selection = select(location, job, request.op_selection, request.asset_selection, steps, inherited)
-    except InvalidSubsetError as error:
+    if refusal is not None:
         if not mistakes:
-            raise
-        mistakes += [f"selection: {mistake}" for mistake in error.mistakes or (error.headline,)]
+            raise refusal
+        mistakes += [f"selection: {mistake}" for mistake in refusal.mistakes or (refusal.headline,)]
     if mistakes or selection is None:
         raise InvalidConfigError(f"The run of job '{job.name}' cannot be launched", mistakes)
     run = Run(
@@ -209,7 +214,9 @@ def _key_of(request: LaunchRequest, location: LocationSnapshot, job: JobSnapshot
     return f"run_key:{location.name}:{job.name}:{request.run_key}"
 
 
-def _checked_config(job: JobSnapshot, given: Any, mistakes: list[str]) -> dict[str, Any]:
+def _checked_config(
+    job: JobSnapshot, given: Any, step_keys: Collection[str] | None, mistakes: list[str]
+) -> dict[str, Any]:
     try:
         config = merged(job.default_config, as_run_config(given))
         size = len(msgspec.json.encode(config))
@@ -225,7 +232,7 @@ def _checked_config(job: JobSnapshot, given: Any, mistakes: list[str]) -> dict[s
             "taken. Store the data elsewhere, and give its address."
         )
         return {}
-    mistakes += check_config(job.config_type, config).mistakes
+    mistakes += check_config(job.run_config_type(step_keys), config).mistakes
     return config
 
 

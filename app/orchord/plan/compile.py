@@ -8,6 +8,7 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from orchord.definitions.job_definition import JobDefinition, PlanToken
+from orchord.definitions.job_resources import reads_asset
 from orchord.definitions.retry import RetryPolicy
 from orchord.definitions.wiring import Feed, WiredOp, needs_no_value
 from orchord.plan.model import ExecutionPlan, OutputRef, RetryRule, Step, StepInput, StepOutput
@@ -50,14 +51,17 @@ def _input(job: JobDefinition, wired: WiredOp, name: str, feed: Feed) -> StepInp
         # An asset that this job does not make is loaded by the manager that stores it wherever it is made.
         manager_key = job.asset_layer.io_manager_keys.get(key)
     given = not feed.place.path and feed.place.input_name in job.input_values
+    has_default = not feed.sources and (given or needs_no_value(declared))
+    is_open = not feed.sources and not has_default and not reads_asset(job, wired.key, name)
     return StepInput(
         name=name,
         sources=tuple(OutputRef(*source) for source in feed.sources),
         fan_in=feed.fan_in,
         loads=not declared.is_nothing,
         asset_key=None if key is None else key.to_user_string(),
-        has_default=not feed.sources and (given or needs_no_value(declared)),
+        has_default=has_default,
         input_manager_key=manager_key,
+        given_at=(feed.place.path, feed.place.input_name) if is_open else None,
     )
 
 

@@ -25,6 +25,8 @@ class StepInput(msgspec.Struct, frozen=True, omit_defaults=True):
     With ``sources``: from those outputs (``fan_in``: a list of them all). Without: from the asset ``asset_key`` by
     its IO manager, from run config, or from ``has_default``. ``loads`` is False for ``Nothing``: order only.
     ``asset_key`` is the user string of the asset that this input reads, whether it is made in this run or not.
+    ``given_at`` is where run config must give its value, when nothing else does: the path of a node (empty: the job's
+    own inputs) and the name of that node's input.
     """
 
     name: str
@@ -34,6 +36,7 @@ class StepInput(msgspec.Struct, frozen=True, omit_defaults=True):
     asset_key: str | None = None
     has_default: bool = False
     input_manager_key: str | None = None
+    given_at: tuple[str, str] | None = None
 
 
 class StepOutput(msgspec.Struct, frozen=True, omit_defaults=True):

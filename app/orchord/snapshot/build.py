@@ -23,6 +23,7 @@ from orchord.definitions.repository import Repository
 from orchord.definitions.resources.definition import HardcodedResource, ResourceDefinition
 from orchord.definitions.resources.io_manager_classes import ConfigurableIOManagerFactory, IOManager
 from orchord.definitions.resources.launched import PythonicResource
+from orchord.definitions.resources.opening import resource_needs
 from orchord.definitions.run_status_sensors import RunStatusSensorDefinition
 from orchord.definitions.schedules import ScheduleDefinition
 from orchord.definitions.sensor_definition import SensorDefinition
@@ -80,6 +81,8 @@ def job_snapshot(job: JobDefinition) -> JobSnapshot:
         executor=job.executor_def.name if job.executor_def is not None else DEFAULT_EXECUTOR,
         is_asset_job=job.asset_layer is not None,
         owners=job.owners,
+        has_config_mapping=job.config_mapping is not None,
+        resource_needs=resource_needs(job.resource_defs),
     )
 
 

@@ -7,12 +7,14 @@ variables by name only.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from orchord.definitions.config.types import ConfigType
+from orchord.definitions.selected_config import ChosenSteps, closed_over, run_config_type
 from orchord.plan.model import ExecutionPlan
 
 DEFAULT_EXECUTOR = "celery_executor"
@@ -61,7 +63,8 @@ class JobSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     """One job: its plan, its graph for show, what its run config may be, and its default run config.
 
     ``tags`` describe the job; ``run_tags`` are put on its runs. ``metadata`` is JSON of tagged values
-    (``MetadataValue.to_json``). ``executor`` is the name of its executor.
+    (``MetadataValue.to_json``). ``executor`` is the name of its executor. With ``has_config_mapping``, run config is
+    what the job's config mapping takes. ``resource_needs`` says which resources need which others.
     """
 
     name: str
@@ -76,6 +79,8 @@ class JobSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     executor: str = DEFAULT_EXECUTOR
     is_asset_job: bool = False
     owners: tuple[str, ...] = ()
+    has_config_mapping: bool = False
+    resource_needs: dict[str, tuple[str, ...]] = {}
 
     @cached_property
     def snapshot_id(self) -> str:
@@ -86,6 +91,23 @@ class JobSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     def asset_keys(self) -> tuple[str, ...]:
         """The assets that the job makes, as user strings, in plan order."""
         return tuple(key for step in self.plan.steps for key in step.asset_keys)
+
+    def run_config_type(self, step_keys: Collection[str] | None) -> ConfigType:
+        """Return what run config must hold for a run of these steps; None: of all of them."""
+        if step_keys is None or self.has_config_mapping:
+            return self.config_type
+        wanted = set(step_keys)
+        steps = [step for step in self.plan.steps if step.key in wanted]
+        inputs = (item for step in steps for item in step.inputs)
+        return run_config_type(
+            self.config_type,
+            ChosenSteps(
+                all_keys=self.plan.by_key,
+                keys=[step.key for step in steps],
+                inputs=frozenset(item.given_at for item in inputs if item.given_at is not None),
+                resource_keys=closed_over(self.resource_needs, (key for step in steps for key in step.resource_keys)),
+            ),
+        )
 
 
 class AssetSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -121,6 +121,13 @@ def needed_resource_keys(defs: Mapping[str, ResourceDefinition], keys: AbstractS
     return needed, list(dict.fromkeys(mistakes))
 
 
+def resource_needs(defs: Mapping[str, ResourceDefinition]) -> dict[str, tuple[str, ...]]:
+    """Return what each resource needs directly, without those that need nothing."""
+    by_identity = _keys_by_identity(defs)
+    needs = {key: tuple(_needs(definition, by_identity)) for key, definition in defs.items()}
+    return {key: keys for key, keys in needs.items() if keys}
+
+
 def _needs(definition: ResourceDefinition, by_identity: Mapping[int, str]) -> list[str]:
     keys = set(definition.required_resource_keys)
     for inner in definition.nested.values():

@@ -355,3 +355,27 @@ def test_the_numbers_job_takes_less_than_five_milliseconds_once_warm() -> None:
 @op
 def total_of_every_second(values: list[int]) -> list[int]:
     return values[::2]
+
+
+def test_a_selection_needs_no_config_of_what_does_not_run():
+    class Sized(Config):
+        size: int
+
+    @op
+    def sized(config: Sized):
+        return config.size
+
+    @op
+    def free():
+        return 1
+
+    @job
+    def both():
+        sized()
+        free()
+
+    assert both.execute_in_process(op_selection=["free"]).output_for_node("free") == 1
+    with pytest.raises(InvalidConfigError, match="ops.sized.config.size: missing"):
+        both.execute_in_process(op_selection=["sized"])
+    with pytest.raises(InvalidConfigError, match="ops.sized.config.size: found 'x'"):
+        both.execute_in_process({"ops": {"sized": {"config": {"size": "x"}}}}, op_selection=["free"])

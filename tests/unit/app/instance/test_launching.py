@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from orchord.definitions.job import job
+from orchord.definitions.op import op
+from orchord.definitions.resources import ResourceDefinition
 from orchord.errors import (
     BrokerUnavailableError,
     ConflictError,
@@ -15,6 +18,7 @@ from orchord.errors import (
 from orchord.events import ErrorInfo
 from orchord.instance import LaunchRequest
 from orchord.runs import RunStatus, new_run_id
+from orchord.snapshot import job_snapshot
 
 
 def launched(instance, **fields):
@@ -155,6 +159,36 @@ class TestSelecting:
         run = launched(instance, op_selection=["*c"])
         assert run.step_keys == ("a", "c")
         assert list(instance.run_launcher.launched[0].plan.by_key) == ["a", "c"]
+
+    def test_only_what_is_selected_needs_config(self, instance, make_location):
+        @op(config_schema={"word": str}, required_resource_keys={"db"})
+        def greet(context): ...
+
+        @op
+        def free(): ...
+
+        @job(resource_defs={"db": ResourceDefinition(lambda context: 1, config_schema={"url": str})})
+        def greeting():
+            greet()
+            free()
+
+        instance.storage.locations.put(make_location("home", job_snapshot(greeting)))
+        assert launched(instance, job_name="greeting", op_selection=["free"]).step_keys == ("free",)
+        with pytest.raises(InvalidConfigError) as caught:
+            launched(instance, job_name="greeting", op_selection=["greet"])
+        assert caught.value.mistakes == (
+            "ops.greet.config.word: missing, expected String.",
+            "resources.db.config.url: missing, expected String.",
+        )
+        with pytest.raises(InvalidSubsetError, match="'fre' is no step"):
+            launched(instance, job_name="greeting", op_selection=["fre"])
+        with pytest.raises(InvalidConfigError, match="ops.greet.config.word: found 5"):
+            launched(
+                instance,
+                job_name="greeting",
+                op_selection=["free"],
+                run_config={"ops": {"greet": {"config": {"word": 5}}}},
+            )
 
     def test_a_selection_of_everything_is_none(self, instance):
         assert launched(instance, op_selection=["*"]).step_keys is None
