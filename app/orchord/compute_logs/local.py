@@ -1,25 +1,26 @@
 """A compute log manager that keeps each attempt's output in files of a local or shared folder.
 
-Layout: ``<base>/<run id>/<step key>.<attempt>.out`` and ``.err``. Once the attempt has ended they are read-only: that
-costs no third file, and whoever reads them knows that nothing follows.
+Layout: ``<base>/<run id>/<step key>.<attempt>.out`` and ``.err``. A file appears once something is written to it, so
+that a silent attempt leaves none. Once the attempt has ended it is read-only: that costs no further file, and whoever
+reads it knows that nothing follows. How a file comes by its name is in attempt_files.py.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from types import TracebackType
 
+from orchord.compute_logs.attempt_files import MAY_WRITE, AttemptFile, HiddenFile, NamedFile
 from orchord.compute_logs.manager import DEFAULT_CHUNK_BYTES, ComputeLogManager, LogChunk, LogStream
 from orchord.compute_logs.redirect import redirected
+from orchord.compute_logs.unnamed import SpareFiles, UnnamedFilesUnsupportedError
+from orchord.compute_logs.watching import Watcher
 from orchord.errors import NotFoundError
 
 _SUFFIXES = {LogStream.STDOUT: "out", LogStream.STDERR: "err"}
-_MAY_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 
 class LocalComputeLogManager(ComputeLogManager):
@@ -31,21 +32,14 @@ class LocalComputeLogManager(ComputeLogManager):
 
     def __init__(self, base_dir: str | os.PathLike[str]) -> None:
         self.base_dir = Path(base_dir).expanduser().absolute()
+        self._base = str(self.base_dir)
+        self._spares = SpareFiles(self._base)
+        self.watcher = Watcher()
+        self._has_unnamed_files = True
 
-    @contextmanager
-    def capture(self, run_id: str, step_key: str, attempt: int) -> Iterator[None]:
+    def capture(self, run_id: str, step_key: str, attempt: int) -> AbstractContextManager[None]:
         """Send this process's output, and its children's, to the attempt's files."""
-        stem = self._stem(run_id, step_key, attempt)
-        stdout_fd = self._open(f"{stem}.out")
-        try:
-            stderr_fd = self._open(f"{stem}.err")
-            try:
-                with redirected(stdout_fd, stderr_fd):
-                    yield
-            finally:
-                _complete(stderr_fd)
-        finally:
-            _complete(stdout_fd)
+        return _Capture(self, self._stem(run_id, step_key, attempt))
 
     def read(
         self,
@@ -61,7 +55,7 @@ class LocalComputeLogManager(ComputeLogManager):
         try:
             with open(f"{stem}.{_SUFFIXES[LogStream(stream)]}", "rb") as file:
                 # Asked before the data is read: an end that comes in between is seen by the next read.
-                ended = not os.fstat(file.fileno()).st_mode & _MAY_WRITE
+                ended = not os.fstat(file.fileno()).st_mode & MAY_WRITE
                 file.seek(offset)
                 data = file.read(limit)
                 is_last = not file.read(1)
@@ -73,29 +67,77 @@ class LocalComputeLogManager(ComputeLogManager):
         """Remove the folder of a run."""
         shutil.rmtree(os.path.dirname(self._stem(run_id, "-", 0)), ignore_errors=True)
 
+    def dispose(self) -> None:
+        """Close spare files and let the thread that looks after running steps end; both come back when needed."""
+        self.watcher.stop()
+        self._spares.close()
+
+    def __del__(self) -> None:
+        # Not made when the constructor failed.
+        with suppress(AttributeError):
+            self.dispose()
+
+    def open_files(self, stem: str) -> tuple[AttemptFile, AttemptFile]:
+        """Open the files of an attempt for its standard output and error."""
+        stdout = self._open(f"{stem}.out")
+        try:
+            return stdout, self._open(f"{stem}.err")
+        except BaseException:
+            stdout.finish()
+            raise
+
+    def _open(self, path: str) -> AttemptFile:
+        # An attempt that is captured again, for example by a worker that was believed dead, goes on in its file.
+        if self._has_unnamed_files and not os.access(path, os.F_OK):
+            try:
+                return HiddenFile(path, self._spares)
+            except UnnamedFilesUnsupportedError:
+                self._has_unnamed_files = False
+        return NamedFile(path)
+
     def _stem(self, run_id: str, step_key: str, attempt: int) -> str:
         for name in (run_id, step_key):
             if not name or "/" in name or os.sep in name or "\0" in name or name in (".", ".."):
                 raise NotFoundError(f"No compute logs are kept for run {run_id!r}, step {step_key!r}.")
-        return os.path.join(self.base_dir, run_id, f"{step_key}.{attempt}")
+        return f"{self._base}{os.sep}{run_id}{os.sep}{step_key}.{attempt}"
 
-    def _open(self, path: str) -> int:
+
+class _Capture(AbstractContextManager[None]):
+    """One attempt's output on its way to its files."""
+
+    __slots__ = ("_files", "_manager", "_redirected", "_stem")
+
+    def __init__(self, manager: LocalComputeLogManager, stem: str) -> None:
+        self._manager = manager
+        self._stem = stem
+        self._files: tuple[AttemptFile, ...] = ()
+        self._redirected: redirected | None = None
+
+    def __enter__(self) -> None:
+        stdout, stderr = self._files = self._manager.open_files(self._stem)
         try:
-            descriptor = os.open(path, _WRITE_FLAGS, 0o644)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            descriptor = os.open(path, _WRITE_FLAGS, 0o644)
-        except PermissionError:
-            os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | stat.S_IWUSR)
-            descriptor = os.open(path, _WRITE_FLAGS, 0o644)
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        if not mode & stat.S_IWUSR:
-            os.fchmod(descriptor, mode | stat.S_IWUSR)
-        return descriptor
+            self._manager.watcher.add(self)
+            self._redirected = redirected(stdout.writer, stderr.writer, stdout.show, stderr.show)
+            self._redirected.__enter__()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._redirected is not None:
+                self._redirected.__exit__(kind, error, trace)
+        finally:
+            self._finish()
 
-def _complete(descriptor: int) -> None:
-    """Mark a file as complete, and close it."""
-    with suppress(OSError):
-        os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) & ~_MAY_WRITE)
-    os.close(descriptor)
+    def look(self) -> None:
+        """Make visible what C code and child processes wrote."""
+        for file in self._files:
+            file.look()
+
+    def _finish(self) -> None:
+        self._manager.watcher.discard(self)
+        for file in self._files:
+            file.finish()

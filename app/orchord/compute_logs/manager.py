@@ -24,8 +24,10 @@ class LogStream(StrEnum):
 class LogChunk(msgspec.Struct, frozen=True):
     """A piece of a stream.
 
-    ``data`` holds the bytes from the asked offset on, ``next_offset`` is where to go on. ``is_complete`` is True once
-    the attempt has ended and nothing follows ``next_offset``.
+    ``data`` holds the bytes from the asked offset on, ``next_offset`` is where to go on. ``is_complete`` is True where
+    the manager knows that the attempt has ended and nothing follows ``next_offset``. It need not know of an attempt
+    that printed nothing, or whose process was killed: whoever knows that an attempt has ended knows that its stream
+    is complete where no more data comes.
     """
 
     data: bytes

@@ -5,12 +5,16 @@ What Python, C extensions and child processes write is caught alike. Which files
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import IO, TextIO
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _STDOUT_FD, _STDERR_FD = 1, 2
 
@@ -20,24 +24,99 @@ _owner: int | None = None
 _depth = 0
 
 
-@contextmanager
-def redirected(stdout_fd: int, stderr_fd: int) -> Iterator[None]:
+class redirected:  # noqa: N801 - a context manager that is used like a function; as a class it costs a third
     """Send descriptors 1 and 2, and Python's own streams, to these descriptors until the context ends.
 
     While another thread has them redirected, this context leaves them alone and says so in ``stderr_fd``: two
     captures that overlap without nesting could leave the process's output in the wrong file for good.
+
+    Args:
+        stdout_fd: where standard output goes.
+        stderr_fd: where standard error goes.
+        on_stdout: is called before each time that Python writes to standard output.
+        on_stderr: the same of standard error.
     """
-    if not _acquire():
-        os.write(stderr_fd, b"[orchord] Not captured: another thread of this process is running a captured step.\n")
-        yield
-        return
-    try:
-        # What was written before belongs where the descriptors point until now.
-        _flush(sys.stdout, sys.stderr)
-        with _moved(_STDOUT_FD, stdout_fd), _moved(_STDERR_FD, stderr_fd), _streams_on_descriptors():
-            yield
-    finally:
-        _release()
+
+    def __init__(
+        self,
+        stdout_fd: int,
+        stderr_fd: int,
+        on_stdout: Callable[[], None] | None = None,
+        on_stderr: Callable[[], None] | None = None,
+    ) -> None:
+        self._targets = ((_STDOUT_FD, stdout_fd), (_STDERR_FD, stderr_fd))
+        self._on_write = (on_stdout, on_stderr)
+        self._is_owner = False
+        self._moved: list[tuple[int, int | None]] = []
+        self._streams: tuple[TextIO, ...] = ()
+        self._earlier: tuple[TextIO, TextIO] | None = None
+
+    def __enter__(self) -> None:
+        if not _acquire():
+            os.write(
+                self._targets[1][1],
+                b"[orchord] Not captured: another thread of this process is running a captured step.\n",
+            )
+            return
+        self._is_owner = True
+        try:
+            # What was written before belongs where the descriptors point until now.
+            _flush(sys.stdout, sys.stderr)
+            for descriptor, target in self._targets:
+                self._move(descriptor, target)
+            self._turn_streams()
+        except BaseException:
+            self._restore()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_owner:
+            return
+        try:
+            # Flushed while the descriptors still point at the files, so that no byte of the step leaks out after it.
+            _flush(*self._streams, sys.stdout, sys.stderr)
+        finally:
+            self._restore()
+
+    def _move(self, descriptor: int, target: int) -> None:
+        """Make ``descriptor`` mean ``target``; afterwards what it meant before, or closed if it was closed."""
+        saved: int | None = None
+        with suppress(OSError):
+            saved = os.dup(descriptor)
+        self._moved.append((descriptor, saved))
+        os.dup2(target, descriptor)
+
+    def _turn_streams(self) -> None:
+        """Let ``print`` write to the descriptors line by line, whatever ``sys.stdout`` is now (a logger, a buffer)."""
+        self._earlier = (sys.stdout, sys.stderr)
+        self._streams = (_text_stream(_STDOUT_FD, self._on_write[0]), _text_stream(_STDERR_FD, self._on_write[1]))
+        sys.stdout, sys.stderr = self._streams
+
+    def _restore(self) -> None:
+        """Put everything back, also when a signal handler that cancels the step raises in the middle of it."""
+        try:
+            self._put_back()
+        except BaseException:
+            self._put_back()
+            raise
+
+    def _put_back(self) -> None:
+        if self._earlier is not None:
+            sys.stdout, sys.stderr = self._earlier
+        while self._moved:
+            descriptor, saved = self._moved[-1]
+            if saved is not None:
+                os.dup2(saved, descriptor)
+            else:
+                # The step's code may have closed it too.
+                with suppress(OSError):
+                    os.close(descriptor)
+            self._moved.pop()
+            if saved is not None:
+                os.close(saved)
+        if self._is_owner:
+            self._is_owner = False
+            _release()
 
 
 def _acquire() -> bool:
@@ -68,39 +147,25 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-@contextmanager
-def _moved(descriptor: int, target: int) -> Iterator[None]:
-    """Make ``descriptor`` mean ``target``; afterwards what it meant before, or closed if it was closed."""
-    saved: int | None = None
-    with suppress(OSError):
-        saved = os.dup(descriptor)
-    os.dup2(target, descriptor)
-    try:
-        yield
-    finally:
-        if saved is None:
-            os.close(descriptor)
-        else:
-            os.dup2(saved, descriptor)
-            os.close(saved)
+class _Descriptor(io.FileIO):
+    """A descriptor that tells of each write before it happens."""
+
+    def __init__(self, descriptor: int, on_write: Callable[[], None] | None) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self._on_write = on_write
+
+    def write(self, data: ReadableBuffer) -> int:
+        if self._on_write is not None:
+            self._on_write()
+        return super().write(data)
 
 
-@contextmanager
-def _streams_on_descriptors() -> Iterator[None]:
-    """Let ``print`` write to the descriptors line by line, whatever ``sys.stdout`` is now (a logger, a buffer)."""
-    earlier_stdout, earlier_stderr = sys.stdout, sys.stderr
-    stdout, stderr = _text_stream(_STDOUT_FD), _text_stream(_STDERR_FD)
-    sys.stdout, sys.stderr = stdout, stderr
-    try:
-        yield
-    finally:
-        # Flushed while the descriptors still point at the files, so that no byte of the step leaks out after it.
-        _flush(stdout, stderr, sys.stdout, sys.stderr)
-        sys.stdout, sys.stderr = earlier_stdout, earlier_stderr
-
-
-def _text_stream(descriptor: int) -> TextIO:
-    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+def _text_stream(descriptor: int, on_write: Callable[[], None] | None) -> TextIO:
+    buffered = io.BufferedWriter(_Descriptor(descriptor, on_write))
+    stream = io.TextIOWrapper(buffered, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    # As open() leaves it; some libraries look here for whether they may write text.
+    stream.mode = "w"  # type: ignore[misc]
+    return stream
 
 
 def _flush(*streams: IO[str] | None) -> None:

@@ -128,6 +128,9 @@ class OrchordInstance(InstanceReaders, RunControl):
         self.__dict__.pop("run_coordinator", None)
         if launcher is not None:
             launcher.dispose()
+        compute_logs = self.__dict__.pop("compute_log_manager", None)
+        if compute_logs is not None:
+            compute_logs.dispose()
         self.storage.dispose()
         if self._folder is not None:
             self._folder.cleanup()

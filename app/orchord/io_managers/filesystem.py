@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -19,6 +18,10 @@ from orchord.definitions.io_manager import io_manager
 from orchord.definitions.metadata import MetadataValue
 from orchord.definitions.resources import ConfigurableIOManager, InitResourceContext
 from orchord.errors import InvariantViolationError
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+# Said outright, as open() would ask the file for it.
+_BUFFER_BYTES = 1 << 16
 
 # What pickle raises for a value that it cannot take; an OSError is a matter of the disk and passes as it is.
 _PICKLE_ERRORS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError, NotImplementedError)
@@ -40,11 +43,8 @@ class FilesystemIOManager(ConfigurableIOManager):
             InvariantViolationError: the value cannot be pickled.
         """
         path = self._path(context, context)
-        folder, name = os.path.split(path)
-        temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(6)}")
         try:
-            _write(temporary, obj)
-            os.replace(temporary, path)
+            _replace(path, obj)
         except _PICKLE_ERRORS as error:
             raise InvariantViolationError(_not_picklable(context, obj, error)) from error
         except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
@@ -52,9 +52,6 @@ class FilesystemIOManager(ConfigurableIOManager):
                 f"{_value_of(context)} cannot be stored at {path}, as another asset's key is the beginning of this one "
                 "or goes on from it. Rename one of them, for example with a key_prefix."
             ) from error
-        finally:
-            with suppress(OSError):
-                os.unlink(temporary)
         context.add_output_metadata({"path": MetadataValue.path(path)})
 
     def load_input(self, context: InputContext) -> Any:
@@ -93,14 +90,33 @@ def fs_io_manager(context: InitResourceContext) -> FilesystemIOManager:
     return FilesystemIOManager(base_dir=context.resource_config.get("base_dir"))
 
 
-def _write(path: str, obj: Any) -> None:
+def _replace(path: str, obj: Any) -> None:
+    """Write a value to a file beside ``path`` and move it there. It is on every step's way: no call is made in vain."""
+    folder, separator, name = path.rpartition(os.sep)
+    temporary = f"{folder}{separator}.{name[:100]}.{os.urandom(6).hex()}"
     try:
-        file = open(path, "xb")  # noqa: SIM115 - closed below; opened here so that a missing folder is made only once
+        descriptor = os.open(temporary, _NEW_FILE, 0o666)
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        file = open(path, "xb")  # noqa: SIM115
-    with file:
-        pickle.dump(obj, file, protocol=pickle.HIGHEST_PROTOCOL)
+        _make_folder(folder)
+        descriptor = os.open(temporary, _NEW_FILE, 0o666)
+    try:
+        with open(descriptor, "wb", _BUFFER_BYTES) as file:
+            pickle.dump(obj, file, protocol=pickle.HIGHEST_PROTOCOL)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _make_folder(folder: str) -> None:
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        # Another step of the run made it just now; if a file is in the way, opening tells.
+        pass
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
 
 
 def _checked(parts: Sequence[str]) -> Sequence[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
+from functools import partial
 
 from flask import Response
 
@@ -22,7 +23,7 @@ from orchord.api.values import Name, RunId
 from orchord.compute_logs import LogStream
 from orchord.errors import NotFoundError
 from orchord.events import StoredEvent
-from orchord.runs import Run
+from orchord.runs import AttemptStatus, Run
 from orchord.storage import Storage
 
 _EVENTS_ANSWER = {
@@ -120,10 +121,12 @@ def read_run_log(path: StepPath, query: LogQuery) -> LogBody:
     attempt = query.attempt or max(one.attempt for one in attempts)
     if attempt not in {one.attempt for one in attempts}:
         raise NotFoundError(f"Step '{path.step}' has no attempt {attempt}; it has {len(attempts)}.")
-    chunk = instance.compute_log_manager.read(
-        run.run_id, path.step, attempt, LogStream(query.stream), query.offset, query.limit
-    )
-    text, used = decoded(chunk.data, is_last=chunk.is_complete)
+    read = partial(instance.compute_log_manager.read, run.run_id, path.step, attempt, LogStream(query.stream))
+    chunk = read(query.offset, query.limit)
+    # The status was read before the logs were: what an ended attempt printed is all there.
+    has_ended = any(one.attempt == attempt and one.status is not AttemptStatus.RUNNING for one in attempts)
+    is_complete = chunk.is_complete or (has_ended and not read(chunk.next_offset, 1).data)
+    text, used = decoded(chunk.data, is_last=is_complete)
     return LogBody(
         run_id=run.run_id,
         step_key=path.step,
@@ -132,7 +135,7 @@ def read_run_log(path: StepPath, query: LogQuery) -> LogBody:
         offset=query.offset,
         text=text,
         next_offset=query.offset + used,
-        is_complete=chunk.is_complete,
+        is_complete=is_complete,
     )
 
 

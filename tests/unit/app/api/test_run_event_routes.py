@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,9 @@ from werkzeug.test import TestResponse
 
 from orchord.api.routes.run_events import decoded
 from orchord.api.state import Holding
+from orchord.events import utc_now
 from orchord.instance import LaunchRequest, OrchordInstance
+from orchord.storage import Claim
 
 RUNS = "/api/v1/runs"
 
@@ -145,6 +148,31 @@ def test_what_a_step_printed_is_read_in_pieces(client: FlaskClient, instance: Or
             break
     assert read == f"{text}\n"
     assert body(client.get(f"{RUNS}/{run_id}/logs/load?stream=stderr&attempt=1"))["text"] == ""
+
+
+@pytest.mark.parametrize("printed", [b"", b"killed while it prin"])
+def test_the_logs_of_an_ended_attempt_are_complete_though_no_end_was_marked(
+    client: FlaskClient, instance: OrchordInstance, run_id: str, printed: bytes
+) -> None:
+    with instance.compute_log_manager.capture(run_id, "load", 1):
+        os.write(1, printed)
+    for path in instance.home.glob("compute_logs/*/*.out"):
+        path.chmod(0o644)
+    first = body(client.get(f"{RUNS}/{run_id}/logs/load?limit=8"))
+    assert first["is_complete"] == (not printed)
+    whole = body(client.get(f"{RUNS}/{run_id}/logs/load"))
+    assert (whole["text"], whole["is_complete"]) == (printed.decode(), True)
+
+
+def test_the_logs_of_a_running_attempt_are_not_complete(
+    open_instance: Callable[..., OrchordInstance], client_of: Callable[[OrchordInstance], FlaskClient]
+) -> None:
+    instance = open_instance(unfinished=True)
+    run_id = instance.launch(LaunchRequest(job_name="numbers"))[0].run_id
+    claim = Claim(run_id, "load", attempt=1, token="t", worker_id="w", at=utc_now())
+    assert instance.storage.attempts.claim(claim).claimed
+    answer = body(client_of(instance).get(f"{RUNS}/{run_id}/logs/load"))
+    assert (answer["text"], answer["is_complete"]) == ("", False)
 
 
 @pytest.mark.parametrize("path", ["nothing", "..%2F..%2Fetc", "load?attempt=2"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from orchord.errors import NotFoundError
 
 
 @pytest.fixture
-def manager(tmp_path: Path) -> LocalComputeLogManager:
-    return LocalComputeLogManager(tmp_path / "logs")
+def manager(tmp_path: Path) -> Iterator[LocalComputeLogManager]:
+    manager = LocalComputeLogManager(tmp_path / "logs")
+    yield manager
+    manager.dispose()
 
 
 def read(manager: LocalComputeLogManager, stream: LogStream = LogStream.STDOUT) -> str:
@@ -150,15 +153,15 @@ def test_a_forked_child_may_capture_for_itself(manager: LocalComputeLogManager) 
     assert read(manager) == "from the child\n"
 
 
-def test_entering_and_leaving_takes_less_than_a_millisecond(manager: LocalComputeLogManager) -> None:
+def test_capturing_a_silent_step_takes_less_than_a_fifth_of_a_millisecond(manager: LocalComputeLogManager) -> None:
     durations = []
-    for attempt in range(20):
+    for attempt in range(50):
         started = time.perf_counter()
         with manager.capture("run", "step", attempt):
             pass
         durations.append(time.perf_counter() - started)
     # The quickest tells what the work costs, the others how busy the machine is.
-    assert min(durations) < 0.001
+    assert min(durations) < 0.0002
 
 
 def test_the_no_op_manager_leaves_the_output_alone(capfd: pytest.CaptureFixture[str]) -> None:
