@@ -15,10 +15,11 @@ from orchord.cli.opening import opened_instance
 from orchord.cli.progress import Display, shown_progress
 from orchord.cli.runs import report_end
 from orchord.definitions.config.check import check_config
+from orchord.definitions.config.run_config import laid_over
 from orchord.errors import InvalidConfigError, JobNotFoundError, NotFoundError, did_you_mean
 from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.execution.in_process import run_in_process
-from orchord.instance.launch import merged, own_tag
+from orchord.instance.launch import own_tag
 from orchord.instance.selecting import Selection, select
 from orchord.runs import AttemptStatus, Run, RunStatus, new_run_id
 from orchord.storage.values import Claim, Finish, Skip
@@ -156,7 +157,7 @@ def _new_run(
     asset_selection: Sequence[str] | None,
 ) -> tuple[Run, Selection]:
     snapshot = code.snapshot.job_by_name[job_name]
-    config = merged(snapshot.default_config, run_config)
+    config = laid_over(snapshot.default_config, run_config)
     selection = select(code.snapshot, snapshot, op_selection, asset_selection, None, {})
     mistakes = check_config(snapshot.run_config_type(selection.step_keys), config).mistakes
     if mistakes:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import msgspec
 
 from orchord.definitions.config.config_class import Config
-from orchord.definitions.config.configurable import merged
 from orchord.definitions.config.mapping import ConfigMapping
-from orchord.definitions.config.run_config import RunConfig, as_run_config
+from orchord.definitions.config.run_config import RunConfig, as_run_config, laid_over
 from orchord.definitions.config.types import ConfigType
 from orchord.definitions.engine import engine
 from orchord.definitions.executors import ExecutorDefinition
@@ -59,7 +58,8 @@ class JobDefinition:
         name: its name; the graph's when left out.
         description: for people.
         resource_defs: resources by key; those it lacks are bound by Definitions.
-        config: default run config (a dict or a RunConfig), or a ConfigMapping that makes it from a simpler one.
+        config: default run config (a dict or a RunConfig), or a ConfigMapping that makes it from a simpler one. What a
+            run is given for an op, a resource or a logger stands in place of the default for it, as a whole.
         tags: for people; they go to the runs too, unless ``run_tags`` are given.
         run_tags: tags of its runs.
         metadata: for people.
@@ -185,8 +185,11 @@ class JobDefinition:
         return copy.deepcopy(self._default_config)
 
     def merged_run_config(self, run_config: Any = None) -> dict[str, Any]:
-        """Return run config (a dict, a RunConfig or None) laid over the job's default, as plain data."""
-        return merged(self._default_config, as_run_config(run_config))
+        """Return run config (a dict, a RunConfig or None) as plain data, with the job's default where it says nothing.
+
+        Each op, resource and logger has what is given for it or its default, and never some of both.
+        """
+        return laid_over(self._default_config, as_run_config(run_config))
 
     def resolve_run_config(self, run_config: Any = None, step_keys: Collection[str] | None = None) -> ResolvedRunConfig:
         """Check run config and sort it by who needs it. The result is kept, and must not be changed.
@@ -298,7 +301,8 @@ class JobDefinition:
         """Run the job in this process, step by step, and return an ExecuteInProcessResult.
 
         Args:
-            run_config: a dict or a RunConfig; None is the job's default.
+            run_config: a dict or a RunConfig. Ops, resources and loggers of which it says nothing have the job's
+                default config.
             instance: the instance that the run is recorded in; None keeps it in memory.
             raise_on_error: raise the first step's error instead of returning a result that tells of it.
             op_selection: the steps to run, such as ``["clean+", "*report"]``.

@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from orchord.definitions import default_io_manager
 from orchord.definitions.asset_key import AssetKey
-from orchord.definitions.config import as_run_config, merged
 from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
 from orchord.definitions.job_resources import resource_mistakes
 from orchord.definitions.resources import as_resource_definition
@@ -62,7 +61,7 @@ class InProcessEngine:
 
         Args:
             job: the job.
-            run_config: config, as a dict or RunConfig; the job's own when left out.
+            run_config: config, as a dict or RunConfig; ops and resources of which it says nothing have the job's own.
             instance: what user code gets as ``context.instance``; a passing one when left out.
             resources: objects or definitions that replace the job's resources, by key.
             raise_on_error: raise what the first failed step raised; else the result tells.
@@ -77,7 +76,7 @@ class InProcessEngine:
             InvalidSubsetError: the selection names what does not exist.
         """
         bound = bound_job(job, resources or {}, input_values or {})
-        config = merged(job.default_run_config(), {} if run_config is None else as_run_config(run_config))
+        config = job.merged_run_config(run_config)
         plan = compile_plan(bound if input_values else job)
         assets = None if asset_selection is None else selected_assets(bound, asset_selection)
         step_keys = selected_steps(bound, plan, op_selection, assets)

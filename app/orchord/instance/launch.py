@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from orchord.definitions.config.check import check_config
-from orchord.definitions.config.run_config import as_run_config
+from orchord.definitions.config.run_config import as_run_config, laid_over
 from orchord.errors import (
     ConflictError,
     InvalidConfigError,
@@ -43,10 +43,10 @@ RUN_KEY_TAG = "orchord/run_key"
 class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A wish for a run of a job.
 
-    ``location`` is needed only when several locations have a job of this name. ``run_config`` is laid over the job's
-    own. ``op_selection`` and ``asset_selection`` are queries in their grammars. The same ``idempotency_key`` gives the
-    same run; a ``run_key`` does so within its job. ``run_id`` is a new one (``new_run_id()``), for who watches before
-    launching.
+    ``location`` is needed only when several locations have a job of this name. Ops, resources and loggers of which
+    ``run_config`` says nothing have the job's own config. ``op_selection`` and ``asset_selection`` are queries in their
+    grammars. The same ``idempotency_key`` gives the same run; a ``run_key`` does so within its job. ``run_id`` is a new
+    one (``new_run_id()``), for who watches before launching.
     """
 
     job_name: str
@@ -218,7 +218,7 @@ def _checked_config(
     job: JobSnapshot, given: Any, step_keys: Collection[str] | None, mistakes: list[str]
 ) -> dict[str, Any]:
     try:
-        config = merged(job.default_config, as_run_config(given))
+        config = laid_over(job.default_config, as_run_config(given))
         size = len(msgspec.json.encode(config))
     except InvalidConfigError as error:
         mistakes += [f"run config: {mistake}" for mistake in error.mistakes]
@@ -234,16 +234,6 @@ def _checked_config(
         return {}
     mistakes += check_config(job.run_config_type(step_keys), config).mistakes
     return config
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another: mappings are merged, anything else is replaced."""
-    result = dict(base)
-    for key, value in over.items():
-        below = result.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        result[key] = merged(below, value) if both and below is not None else value
-    return result
 
 
 def _checked_tags(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchord.errors import ConflictError, InvalidConfigError, did_you_mean
-from orchord.instance.launch import LaunchRequest, Lineage, find_job, launch, merged
+from orchord.instance.launch import LaunchRequest, Lineage, find_job, launch
 from orchord.plan.model import ExecutionPlan
 from orchord.runs import STEP_END_STATUSES, Attempt, AttemptStatus, Inherited, Run, RunStatus
 
@@ -40,7 +40,7 @@ def reexecute(
         strategy: ``ALL_STEPS`` runs every step that the earlier run had; ``FROM_FAILURE`` those that did not
             succeed, and keeps the outputs of the others.
         tags: laid over the earlier run's.
-        run_config: laid over the earlier run's.
+        run_config: in place of the earlier run's; None: as the earlier run had it.
 
     Raises:
         RunNotFoundError, JobNotFoundError: the run, or today its job, is not there.
@@ -67,17 +67,13 @@ def reexecute(
     request = LaunchRequest(
         job_name=parent.job_name,
         location=parent.location,
-        run_config=merged(parent.run_config, run_config or {}) if _is_mapping(run_config) else run_config,
+        run_config=parent.run_config if run_config is None else run_config,
         tags={**{key: value for key, value in parent.tags.items() if key not in _OWN_TAGS}, **(tags or {})},
         asset_selection=_escaped(parent.asset_selection),
     )
     lineage = Lineage(parent.run_id, parent.root_run_id or parent.run_id, inherited)
     run, _ = launch(instance, request, lineage, steps=wanted)
     return run
-
-
-def _is_mapping(run_config: Any) -> bool:
-    return run_config is None or isinstance(run_config, Mapping)
 
 
 def _escaped(keys: Iterable[str] | None) -> list[str] | None:

@@ -31,7 +31,9 @@ class LaunchBody(RequestModel):
 
     job: Name = Field(description="The job's name.")
     location: Name | None = Field(default=None, description="The code location; needed when several have such a job.")
-    run_config: JsonObject = Field(default={}, description="Merged over the job's default run config.")
+    run_config: JsonObject = Field(
+        default={}, description="Ops, resources and loggers of which it says nothing have the job's default config."
+    )
     tags: Tags = Field(default={}, description="Put on the run, beside the job's own.")
     op_selection: Selection | None = Field(default=None, description='Such as ["*load", "clean+"]; default: every op.')
     asset_selection: Selection | None = Field(
@@ -175,7 +177,7 @@ class ReexecuteBody(RequestModel):
         default="ALL_STEPS", description="FROM_FAILURE keeps the outputs of the steps that succeeded."
     )
     tags: Tags = Field(default={}, description="Put on the new run, over the old run's own.")
-    run_config: JsonObject | None = Field(default=None, description="In place of the old run's config.")
+    run_config: JsonObject | None = Field(default=None, description="In place of the old run's config; null keeps it.")
 
 
 class PlanStepBody(AnswerModel):

@@ -5,11 +5,11 @@ The public names of the package, nothing else. What config a job as a whole take
 
 from orchord.definitions.config.check import CheckResult, check_config
 from orchord.definitions.config.config_class import Config, PermissiveConfig, build_config
-from orchord.definitions.config.configurable import Configurable, configured, merged, required_config
+from orchord.definitions.config.configurable import Configurable, configured, required_config
 from orchord.definitions.config.env import EnvVar, env_references, env_resolved
 from orchord.definitions.config.json_schema import json_schema
 from orchord.definitions.config.mapping import ConfigMapping, config_mapping
-from orchord.definitions.config.run_config import RunConfig, as_run_config
+from orchord.definitions.config.run_config import RunConfig, as_run_config, laid_over
 from orchord.definitions.config.schema import (
     Array,
     BoolSource,
@@ -82,7 +82,7 @@ __all__ = [
     "env_references",
     "env_resolved",
     "json_schema",
-    "merged",
+    "laid_over",
     "required_config",
     "to_config_type",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self, TypeVar
@@ -190,12 +190,3 @@ def _checked(type_: ConfigType, value: Any, path: str) -> Any:
 def required_config(config_type: ConfigType | None) -> bool:
     """Whether config has to be given: ``{}`` alone does not satisfy the type."""
     return config_type is not None and bool(check_config(config_type, {}).mistakes)
-
-
-def merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return config with a given one laid over defaults, dict by dict; any other value replaces the default whole."""
-    result = dict(defaults)
-    for key, value in given.items():
-        before = result.get(key)
-        result[key] = merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
-    return result

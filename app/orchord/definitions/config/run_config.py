@@ -74,6 +74,23 @@ def as_run_config(value: Any) -> dict[str, Any]:
     )
 
 
+def laid_over(default: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return run config with what it does not say taken from a job's own.
+
+    As in Dagster, one or the other stands for each op, resource, logger and input as a whole: an op for which
+    something is given has nothing of its default config. ``execution`` alike.
+
+    Args:
+        default: The job's own run config, as plain data.
+        given: What is given for one run, as plain data.
+    """
+    result = dict(default)
+    for name, value in given.items():
+        below = result.get(name)
+        result[name] = {**below, **value} if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
 def _section(name: Any, value: Any) -> Any:
     return _entries(value) if name in ("ops", "resources", "loggers") and isinstance(value, Mapping) else value
 

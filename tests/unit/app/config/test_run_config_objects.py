@@ -14,7 +14,7 @@ from orchord.definitions.config import (
     RunConfig,
     as_run_config,
     config_mapping,
-    merged,
+    laid_over,
     required_config,
     to_config_type,
 )
@@ -117,12 +117,23 @@ def test_wrong_mappings_say_what_is_wrong() -> None:
         ConfigMapping(lambda config: 3, config_schema=dict).resolve({})
 
 
-def test_given_config_is_laid_over_defaults_dict_by_dict() -> None:
-    assert merged({"a": {"b": 1, "c": [1]}, "d": 1}, {"a": {"c": [2]}, "e": 2}) == {
-        "a": {"b": 1, "c": [2]},
-        "d": 1,
-        "e": 2,
+def test_each_op_has_what_is_given_for_it_or_its_default() -> None:
+    default = {
+        "ops": {"a": {"config": {"x": 1, "y": 1}}, "g": {"ops": {"in": {"config": 1}}}, "b": {"inputs": {"n": 1}}},
+        "resources": {"db": {"config": {"url": "u", "port": 1}}},
+        "execution": {"config": {"retries": 3}},
     }
+    assert laid_over(default, {}) == default
+    assert laid_over(default, {"ops": {}, "resources": {}}) == default
+    ops = {"a": {"config": {"x": 2}}, "g": {}, "c": {}}
+    given = {"ops": ops, "loggers": {"console": {}}, "execution": {"config": {}}}
+    assert laid_over(default, given) == {
+        "ops": {"a": {"config": {"x": 2}}, "g": {}, "b": {"inputs": {"n": 1}}, "c": {}},
+        "resources": {"db": {"config": {"url": "u", "port": 1}}},
+        "execution": {"config": {}},
+        "loggers": {"console": {}},
+    }
+    assert laid_over(default, {"ops": 5}) == {**default, "ops": 5}
 
 
 def test_config_is_required_when_nothing_alone_does_not_fit() -> None:

@@ -379,3 +379,31 @@ def test_a_selection_needs_no_config_of_what_does_not_run():
         both.execute_in_process(op_selection=["sized"])
     with pytest.raises(InvalidConfigError, match="ops.sized.config.size: found 'x'"):
         both.execute_in_process({"ops": {"sized": {"config": {"size": "x"}}}}, op_selection=["free"])
+
+
+def test_config_given_for_an_op_stands_in_place_of_the_jobs_own_for_it():
+    class Sized(Config):
+        size: int
+        unit: str = "m"
+
+    @op
+    def sized(config: Sized):
+        return f"{config.size}{config.unit}"
+
+    own = {"ops": {"sized": {"config": {"size": 1, "unit": "km"}}, "other": {"config": {"size": 2}}}}
+
+    @job(config=own)
+    def measured():
+        sized()
+        sized.alias("other")()
+
+    def made(run_config):
+        result = measured.execute_in_process(run_config)
+        return result.output_for_node("sized"), result.output_for_node("other"), result.run.run_config
+
+    assert made(None) == made({}) == ("1km", "2m", own)
+    given = {"ops": {"sized": {"config": {"size": 5}}}}
+    assert made(given) == ("5m", "2m", {"ops": {**own["ops"], **given["ops"]}})
+    assert made(RunConfig(ops={"other": Sized(size=3)}))[:2] == ("1km", "3m")
+    with pytest.raises(InvalidConfigError, match="ops.sized.config.size: missing"):
+        made({"ops": {"sized": {"config": {"unit": "cm"}}}})

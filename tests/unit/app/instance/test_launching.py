@@ -41,7 +41,7 @@ class TestWhatIsRecorded:
         assert list(context.plan.by_key) == ["a", "b", "c", "d"]
         assert [item.event.type for item in instance.storage.events.page(run_id)] == ["RUN_STARTING"]
 
-    def test_run_config_is_laid_over_the_jobs_own(self, instance):
+    def test_the_jobs_own_config_stands_where_nothing_is_given(self, instance):
         assert launched(instance).run_config == {"ops": {"a": {"config": {"n": 5}}}}
         run = launched(instance, run_config={"ops": {"b": {"config": {"n": 2}}}})
         assert run.run_config == {"ops": {"a": {"config": {"n": 5}}, "b": {"config": {"n": 2}}}}
