@@ -98,7 +98,7 @@ def broker_errors_translated(app: Celery) -> Iterator[None]:
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, KombuError, OSError, CeleryError) as error:
         raise BrokerUnavailableError(
             f"The broker at {without_password(str(app.conf.broker_url))} or the result backend at "
-            f"{without_password(str(app.conf.result_backend))} cannot be reached: {error}. "
+            f"{without_password(str(app.conf.result_backend))} cannot be reached: {str(error).rstrip('.')}. "
             "Start it, or correct `celery: broker` in orchord.yaml."
         ) from error
 

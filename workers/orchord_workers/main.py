@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import warnings
 from multiprocessing.sharedctypes import Value
 from typing import Any
 
 from celery import signals
+from celery.platforms import SecurityWarning
 
 from orchord.spi import (
     CodeLocationLoadError,
@@ -62,6 +64,8 @@ def run_worker(
     process = WorkerProcess(app, settings, code, is_watched=lambda: bool(watched.value))
     app.conf.orchord_worker_id = process.worker_id
     register_tasks(process)
+    # Celery warns root of pickled messages, which are code; ours are JSON alone.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = app.Worker(
         hostname=f"{code.name}@{process.worker_id}",
         concurrency=concurrency or instance.config.celery.get("worker_concurrency") or 2,
