@@ -13,6 +13,7 @@ import pytest
 
 import orchord as dg
 from orchord.cli.main import cli
+from orchord.instance.config import InstanceConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -44,6 +45,16 @@ def test_a_command_exists_with_its_options(line: str) -> None:
     assert not isinstance(command, click.Group), f"{line}: `{command.name}` wants a sub-command"
     options = {name for parameter in command.params for name in parameter.opts if isinstance(parameter, click.Option)}
     assert {word for word in words if word.startswith("-")} <= options
+
+
+def test_the_instance_file_is_understood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (text,) = (text for language, text in BLOCKS if language == "yaml")
+    (tmp_path / "orchord.yaml").write_text(text)
+    monkeypatch.setenv("ORCHORD_DATABASE_URL", "postgresql://orchord:secret@db:5432/orchord")
+    config = InstanceConfig.read(tmp_path)
+    assert config.storage_url.startswith("postgresql")
+    assert config.celery["worker_concurrency"] == 4
+    assert config.without_effect == ()
 
 
 def test_make_targets_exist() -> None:
