@@ -16,10 +16,7 @@ from orchord.errors import (
     UnavailableError,
 )
 from orchord.events import ErrorInfo, Event, EventType, utc_now
-from orchord.execution.in_process import Progress, run_in_process
-from orchord.execution.interrupt import ExecutionInterrupted
-from orchord.execution.request import StepRequest, StepResult
-from orchord.execution.step import execute_step
+from orchord.execution import ExecutionInterrupted, Progress, StepRequest, StepResult, execute_step, run_in_process
 from orchord.instance import OrchordInstance
 from orchord.instance.coordinators import RunCoordinator
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch

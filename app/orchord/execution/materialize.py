@@ -15,8 +15,7 @@ from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
 from orchord.errors import InvalidDefinitionError, numbered
 from orchord.execution.execute import InProcessEngine
 from orchord.execution.result import ExecuteInProcessResult
-from orchord.io_managers.filesystem import FilesystemIOManager
-from orchord.io_managers.in_memory import mem_io_manager
+from orchord.io_managers import FilesystemIOManager, mem_io_manager
 
 if TYPE_CHECKING:
     from orchord.definitions.assets.selection import CoercibleToAssetSelection

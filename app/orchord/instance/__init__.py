@@ -4,7 +4,7 @@ Parsing is config.py and storage_section.py, plug-ins plugins.py; launching is l
 that workers and plug-ins implement are launchers.py and coordinators.py.
 """
 
-from orchord.execution.transient import install_ephemeral
+from orchord.execution import install_ephemeral
 from orchord.instance.config import InstanceConfig
 from orchord.instance.coordinators import DefaultRunCoordinator, RunCoordinator
 from orchord.instance.instance import OrchordInstance

@@ -106,9 +106,70 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_the_package_itself_only_passes_names_on() -> None:
     tree = ast.parse(Path(orchord.__file__).read_text())
     kinds = {type(node) for node in tree.body}
-    assert kinds == {ast.Expr, ast.Import, ast.ImportFrom, ast.If}
+    assert kinds == {ast.Expr, ast.Import, ast.If}
     functions = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     assert functions == ["__getattr__", "__dir__"]
+
+
+def test_type_checkers_and_the_interpreter_find_each_name_in_the_same_place() -> None:
+    tree = ast.parse(Path(orchord.__file__).read_text())
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    told = {alias.asname: (node.module, alias.name) for node in imports for alias in node.names}
+    assert told == orchord._LATE
+    assert sum(len(node.names) for node in imports) == len(told)
+
+
+def test_no_name_is_also_that_of_an_inner_module() -> None:
+    inner = {path.stem for path in Path(orchord.__file__).parent.iterdir()}
+    assert inner & set(PUBLIC_NAMES) == set()
+
+
+def test_a_star_brings_every_name() -> None:
+    program = "from orchord import *\nimport orchord\nprint(*(name for name in orchord.__all__ if name in globals()))"
+    assert _fresh(program).split() == sorted(PUBLIC_NAMES)
+
+
+def test_any_module_may_be_the_first_that_is_imported() -> None:
+    """Nothing imports the modules in one fixed order, so that a cycle would break only whoever comes in by it."""
+    program = """
+import importlib, sys
+import orchord
+for first in sorted({module for module, _ in orchord._LATE.values()}):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "orchord"]:
+        del sys.modules[name]
+    importlib.import_module(first)
+    print(first)
+"""
+    assert len(_fresh(program).split()) == len({module for module, _ in orchord._LATE.values()})
+
+
+def test_threads_may_ask_for_their_first_names_at_the_same_time() -> None:
+    program = """
+import sys, threading
+import orchord
+sys.setswitchinterval(1e-5)
+names = orchord.__all__
+start, found = threading.Barrier(8), []
+
+def ask(part):
+    start.wait()
+    found.extend((name, getattr(orchord, name)) for name in [*names[part::8], *names])
+
+threads = [threading.Thread(target=ask, args=(part,)) for part in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert all(value is getattr(orchord, name) for name, value in found)
+print(len(found) == 9 * len(names))
+"""
+    assert _fresh(program) == "True\n"
+
+
+def test_what_users_derive_and_pickle_needs_no_name_asked_for_first(tmp_path: Path) -> None:
+    (tmp_path / "users.py").write_text("import orchord as dg\nclass Settings(dg.Config):\n    size: int = 1\n")
+    path = f"import pickle, sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    kept = _fresh(path + "import users, orchord\nprint(pickle.dumps((users.Settings(), orchord.AssetKey('a'))).hex())")
+    loaded = _fresh(path + f"print(pickle.loads(bytes.fromhex({kept.strip()!r})))")
+    assert loaded == "(Settings(size=1), AssetKey(['a']))\n"
 
 
 def test_importing_it_brings_in_nothing_heavy() -> None:
