@@ -13,6 +13,7 @@ from typing import Any
 from orchord.definitions.asset_key import AssetKey
 from orchord.definitions.config import env_resolved
 from orchord.definitions.io_context import InputContext, OutputContext
+from orchord.definitions.job_config import input_config_type
 from orchord.errors import InvariantViolationError, TypeCheckError
 from orchord.events import EventType
 from orchord.execution.outputs import metadata_json
@@ -66,7 +67,8 @@ def _configured(scope: StepScope, name: str) -> Any:
     given = scope.resolved.inputs.get(scope.step.key, {})
     if name not in given:
         return _MISSING
-    return configured_value(env_resolved(given[name]))
+    path = f"ops.{scope.step.key}.inputs.{name}"
+    return configured_value(env_resolved(given[name], input_config_type(scope.op_def.ins[name]), path))
 
 
 def configured_value(given: Any) -> Any:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchord.definitions.config import env_resolved
 from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
 from orchord.definitions.io_context import OutputContext
 from orchord.errors import InvalidDefinitionError
@@ -51,6 +50,7 @@ class StepScope:
     said: Said = field(default_factory=Said)
     values: dict[str, Any] = field(default_factory=dict)
     output_metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _resource_configs: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)
 
     @property
     def run(self) -> Run:
@@ -84,10 +84,14 @@ class StepScope:
         return layer.io_manager_keys.get(key, DEFAULT_IO_MANAGER_KEY)
 
     def resource_config(self, key: str) -> Mapping[str, Any] | None:
-        """Return the config of a resource as its function sees it."""
-        raw = self.resolved.resources.get(key)
-        config = raw.get("config") if isinstance(raw, Mapping) else raw
-        return env_resolved(config) if config else None
+        """Return the config of a resource as its function sees it: defaults filled in, environment variables read."""
+        if key not in self._resource_configs:
+            raw = self.resolved.resources.get(key)
+            config = raw.get("config") if isinstance(raw, Mapping) else raw
+            definition = self.job.resource_defs.get(key)
+            found = None if definition is None else definition.resolve_config(config, f"resources.{key}.config")
+            self._resource_configs[key] = found
+        return self._resource_configs[key]
 
     def output_context(self, ref: OutputRef, asset_key: AssetKey | None, manager_key: str) -> OutputContext:
         """Return the context of an output that a step of this run, or of an earlier one, has made."""

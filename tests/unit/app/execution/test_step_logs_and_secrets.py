@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchord.definitions.config import Config, EnvVar
-from orchord.definitions.job import JobDefinition
+from orchord.definitions.job import JobDefinition, job
 from orchord.definitions.loggers import InitLoggerContext, logger
 from orchord.definitions.op import op
 from orchord.definitions.resources import ConfigurableResource
@@ -167,3 +167,23 @@ def test_a_secret_that_configured_holds_is_hidden_too(
 
     configured = calls.configured({"token": {"env": "API_TOKEN"}}, name="calls_api")
     assert logged(run_step(job_of(configured), "calls_api")) == [(20, "******")]
+
+
+def test_a_secret_that_an_env_var_gives_to_configured_is_hidden_in_a_run_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "tok-12345")
+
+    @op
+    def calls(context: Any, config: Token) -> None:
+        context.log.info(f"with {config.token}")
+        raise ConnectionError(f"refused for {config.token}")
+
+    @job
+    def calling() -> None:
+        calls.configured({"token": EnvVar("API_TOKEN")}, name="first")()
+        calls.configured(Token(token=EnvVar("API_TOKEN")), name="second")()
+
+    result = calling.execute_in_process(raise_on_error=False)
+    assert not result.success
+    assert "tok-12345" not in f"{result.all_events}{result.run}"
+    messages = [event.message for event in result.all_events if event.type == "LOG"]
+    assert messages == ["with ******", "with ******"]
