@@ -38,6 +38,58 @@ def test_loose_resources_bind_to_jobs_that_lack_them():
     assert defs.get_job_def("with_own").execute_in_process().output_for_node("query") == "own"
 
 
+def test_a_jobs_own_resource_wins_wherever_the_job_is_given():
+    def named(name):
+        return dg.ResourceDefinition.hardcoded_resource(name)
+
+    @dg.job(resource_defs={"db": named("own")})
+    def with_own():
+        query()
+
+    scheduled = dg.ScheduleDefinition(job=with_own, cron_schedule="0 0 * * *")
+    defs = dg.Definitions(schedules=[scheduled], resources={"db": "shared", "other": 1})
+    bound = defs.get_job_def("with_own")
+    assert bound.execute_in_process().output_for_node("query") == "own"
+    assert set(bound.resource_defs) == {"db", "other", "io_manager"}
+    assert bound.execute_in_process(resources={"db": "for this run"}).output_for_node("query") == "for this run"
+    assert "other" not in with_own.resource_defs
+
+
+def test_a_jobs_own_io_manager_wins_and_what_it_needs_is_bound():
+    used = []
+
+    class Noting(dg.IOManager):
+        def __init__(self, name):
+            self.name = name
+
+        def handle_output(self, context, obj):
+            used.append(self.name)
+
+        def load_input(self, context):
+            return None
+
+    @dg.io_manager(required_resource_keys={"suffix"})
+    def own(context):
+        return Noting(f"own {context.resources.suffix}")
+
+    @dg.op
+    def one():
+        return 1
+
+    @dg.job(resource_defs={"io_manager": own})
+    def with_own():
+        one()
+
+    @dg.job
+    def with_none():
+        one()
+
+    defs = dg.Definitions(jobs=[with_own, with_none], resources={"io_manager": Noting("shared"), "suffix": "one"})
+    for name in ("with_own", "with_none"):
+        assert defs.get_job_def(name).execute_in_process().success
+    assert used == ["own one", "shared"]
+
+
 def test_a_resource_of_an_asset_comes_before_that_of_the_location():
     @dg.asset(resource_defs={"db": dg.ResourceDefinition.hardcoded_resource("own")})
     def table(context):
