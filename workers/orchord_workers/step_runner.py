@@ -314,9 +314,9 @@ class StepRunner:
         """Execute a claimed step. A fault of Orchord's own fails the step: left alone, it would run for ever."""
         try:
             return self._execute(context, message, parts)
-        except Exception as error:  # the last boundary; user code has one of its own below this
-            logger.exception("Orchord itself failed in %s", message.task_id)
+        except Exception as error:  # noqa: BLE001 - our own faults; user code has a boundary of its own below this
             fault = ErrorInfo(type(error).__name__, f"Orchord itself failed: {error}", traceback.format_exc())
+            logger.error("Orchord itself failed in %s\n%s", message.task_id, fault.stack)
             return failed_result(message.step_key, fault, utc_now())
 
     def _execute(self, context: RunContext, message: StepMessage, parts: Sequence[Part]) -> StepResult:
