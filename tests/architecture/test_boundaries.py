@@ -19,14 +19,15 @@ def _raises_again(handler):
 
 
 def unmarked_catch_alls(modules):
-    """Catching everything is for the boundary to user code: marked, with whose faults it catches."""
+    """Catching everything is for the boundary to user code: marked (``noqa`` or "boundary"), with whose faults."""
     mistakes = []
     for module in modules:
         for handler in (node for node in ast.walk(module.tree) if isinstance(node, ast.ExceptHandler)):
             if not _caught(handler) & {*CATCH_ALL, "bare"} or _raises_again(handler):
                 continue
-            reason = module.lines[handler.lineno - 1].partition("noqa: BLE001")[2].strip(" -:,;#")
-            if len(reason.split()) < 2:
+            comment = module.lines[handler.lineno - 1].partition("#")[2]
+            marked = "noqa: BLE001" in comment or "boundary" in comment
+            if not marked or len(comment.replace("noqa: BLE001", "").strip(" -:,;#").split()) < 2:
                 mistakes.append(f"{module.at(handler.lineno)} catches everything and does not say whose faults")
     return mistakes
 
@@ -82,6 +83,8 @@ class TestTheRulesSeeWhatTheyForbid:
             assert unmarked_catch_alls(handler(line)) != [], line
         assert unmarked_catch_alls(handler("except Exception:  # noqa: BLE001")) != []
         assert unmarked_catch_alls(handler("except Exception:  # noqa: BLE001 - the user's function")) == []
+        assert unmarked_catch_alls(handler("except Exception:  # the boundary to user code")) == []
+        assert unmarked_catch_alls(handler("except Exception:  # for safety, of course")) != []
         assert unmarked_catch_alls(handler("except Exception:", body="raise")) == []
         assert unmarked_catch_alls(handler("except OSError:")) == []
 
