@@ -63,7 +63,10 @@ if _typing.TYPE_CHECKING:
         graph_asset as graph_asset,
         graph_multi_asset as graph_multi_asset,
     )
-    from orchord.definitions.assets.job import define_asset_job as define_asset_job
+    from orchord.definitions.assets.job import (
+        define_asset_job as define_asset_job,
+        UnresolvedAssetJobDefinition as UnresolvedAssetJobDefinition,
+    )
     from orchord.definitions.assets.load import (
         load_assets_from_current_module as load_assets_from_current_module,
         load_assets_from_modules as load_assets_from_modules,
@@ -89,6 +92,7 @@ if _typing.TYPE_CHECKING:
         AssetOut as AssetOut,
         AssetSpec as AssetSpec,
     )
+    from orchord.definitions.assets.with_resources import with_resources as with_resources
 
     # Metadata
     from orchord.definitions.metadata import (
@@ -276,7 +280,9 @@ if _typing.TYPE_CHECKING:
     )
 
     # Code locations
+    from orchord.definitions import definitions as definitions
     from orchord.definitions.definitions_object import Definitions as Definitions
+    from orchord.definitions.file_paths import file_relative_path as file_relative_path
     from orchord.definitions.repository import Repository as Repository
 
     # Execution
@@ -378,7 +384,7 @@ else:
             definitions.assets.external: SourceAsset
             definitions.assets.graph: AssetGraph
             definitions.assets.graph_decorators: graph_asset graph_multi_asset
-            definitions.assets.job: define_asset_job
+            definitions.assets.job: define_asset_job UnresolvedAssetJobDefinition
             definitions.assets.load: load_assets_from_current_module load_assets_from_modules
             definitions.assets.load: load_assets_from_package_module load_assets_from_package_name
             definitions.assets.load: load_definitions_from_current_module load_definitions_from_module
@@ -388,6 +394,7 @@ else:
             definitions.assets.results: ObserveResult
             definitions.assets.selection: AssetSelection
             definitions.assets.spec: AssetDep AssetIn AssetOut AssetSpec
+            definitions.assets.with_resources: with_resources
             definitions.metadata: BoolMetadataValue DagsterAssetMetadataValue DagsterJobMetadataValue
             definitions.metadata: DagsterRunMetadataValue FloatMetadataValue IntMetadataValue JsonMetadataValue
             definitions.metadata: MarkdownMetadataValue MetadataValue NotebookMetadataValue NullMetadataValue
@@ -433,7 +440,9 @@ else:
             definitions.schedules: ScheduleEvaluationContext
             definitions.sensor_definition: DefaultSensorStatus SensorDefinition SensorEvaluationContext
             definitions.sensors: build_sensor_context sensor
+            definitions: definitions
             definitions.definitions_object: Definitions
+            definitions.file_paths: file_relative_path
             definitions.repository: Repository
             execution: AssetExecutionContext build_asset_context build_hook_context build_op_context
             execution: ExecuteInProcessResult DagsterExecutionInterruptedError=ExecutionInterrupted

@@ -7,15 +7,18 @@ the names from ``orchord``; modules of the product import them from the module t
 import importlib
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from orchord.definitions.definitions_object import definitions as definitions
+else:
 
-class _Package(ModuleType):
-    """This package, which is called where users write ``@orchord.definitions``: one name for both."""
+    class _Package(ModuleType):
+        """This package, which is called where users write ``@orchord.definitions``: one name for both."""
 
-    def __call__(self, function: Any) -> Any:
-        # The package's modules import the package first, so it cannot import them at its top.
-        return importlib.import_module("orchord.definitions.definitions_object").definitions(function)
+        def __call__(self, function: Any) -> Any:
+            # The package's modules import the package first, so it cannot import them at its top.
+            return importlib.import_module("orchord.definitions.definitions_object").definitions(function)
 
-
-sys.modules[__name__].__class__ = _Package
+    definitions = sys.modules[__name__]
+    definitions.__class__ = _Package

@@ -6,9 +6,10 @@ What a resource needs itself, and setting resources up, is resources/opening.py.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
+from orchord.definitions.op import OpDefinition
 from orchord.definitions.resources.opening import needed_resource_keys
 from orchord.errors import did_you_mean
 
@@ -42,6 +43,16 @@ def step_resource_keys(job: JobDefinition, step_key: str) -> frozenset[str]:
     for hook in job.step_hooks(step_key):
         keys |= hook.required_resource_keys
     return frozenset(keys)
+
+
+def node_resource_keys(definition: Any) -> frozenset[str]:
+    """Return what an op, or the ops of a graph, need by themselves: their own keys, and the managers that they name."""
+    if not isinstance(definition, OpDefinition):
+        return frozenset().union(*(node_resource_keys(node.definition) for node in definition.nodes.values()))
+    outputs = {out.manager_key for out in definition.outs.values() if not out.is_nothing}
+    inputs = {item.input_manager_key for item in definition.ins.values() if item.input_manager_key is not None}
+    hooks = (hook.required_resource_keys for hook in definition.hooks)
+    return definition.required_resource_keys.union(outputs, inputs, *hooks)
 
 
 def job_resource_keys(job: JobDefinition, step_keys: Iterable[str] | None = None) -> frozenset[str]:

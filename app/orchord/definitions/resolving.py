@@ -19,7 +19,7 @@ from orchord.definitions.executors import ExecutorDefinition
 from orchord.definitions.graph import GraphDefinition
 from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
 from orchord.definitions.job_definition import JobDefinition
-from orchord.definitions.job_resources import step_resource_keys
+from orchord.definitions.job_resources import node_resource_keys, step_resource_keys
 from orchord.definitions.origin import at
 from orchord.definitions.repository import Repository
 from orchord.definitions.resources.configurable import as_resource_definition
@@ -75,7 +75,18 @@ class _Resolver:
         self.catalog = AssetCatalog(parts.assets)
         own = self.catalog.resource_defs()
         self.asset_resources = {**self.resources, **own}
-        self.mistakes += self.catalog.mistakes
+        self.mistakes += [*self.catalog.mistakes, *self._mixed_up(own)]
+
+    def _mixed_up(self, own: Mapping[str, ResourceDefinition]) -> list[str]:
+        """Return a sentence for each asset that would get another's resource in place of the location's."""
+        two = {key for key in own if key in self.resources and own[key].identity is not self.resources[key].identity}
+        mistakes = []
+        for definition in self.catalog.definitions:
+            for key in sorted(two & node_resource_keys(definition.node_def) - set(definition.resource_defs)):
+                names = ", ".join(asset.to_user_string() for asset in definition.specs_by_key)
+                sentence = f"asset {names} uses the resource '{key}' of the location, and another asset brings its own"
+                mistakes.append(at(definition.origin, f"{sentence} under that key: give one of them another key"))
+        return mistakes
 
     def repository(self) -> Repository:
         schedules = self._named(self.parts.schedules, ScheduleDefinition, "schedule")

@@ -24,7 +24,7 @@ class StepToStart(msgspec.Struct, frozen=True):
 
 
 class JoinPart(msgspec.Struct, frozen=True):
-    """One part for one join. ``target`` is the waiting step, or None: the run's end. ``index`` is the part's place."""
+    """One part for one join: ``target`` is the waiting step, or None for the run's end, ``index`` the part's place."""
 
     target: str | None
     source: str

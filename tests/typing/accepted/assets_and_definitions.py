@@ -57,3 +57,14 @@ assert_type(numbers, dg.AssetsDefinition)
 assert_type(numbers.key, dg.AssetKey)
 assert_type(defs, dg.Definitions)
 assert_type(dg.materialize([numbers]).success, bool)
+
+
+@dg.definitions
+def late() -> dg.Definitions:
+    return dg.Definitions(assets=dg.with_resources([numbers, report], {"io_manager": Shelf(folder="/tmp")}))
+
+
+assert_type(late(), dg.Definitions)
+assert_type(everything, dg.UnresolvedAssetJobDefinition)
+assert_type(dg.with_resources([numbers], {}), list[dg.AssetsDefinition])
+assert_type(dg.file_relative_path(__file__, "data.csv"), str)

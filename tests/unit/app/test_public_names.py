@@ -22,32 +22,32 @@ DagsterRunStatus DagsterType DagsterTypeCheckDidNotPass DagsterUnknownResourceEr
 DefaultSensorStatus Definitions DependencyDefinition Enum EnumValue EnvVar Event EventType ExecuteInProcessResult
 ExecutionInterrupted ExecutorDefinition ExpectationResult Failure Field FilesystemIOManager Float FloatMetadataValue
 GraphDefinition GraphIn GraphOut HookContext HookDefinition IOManager IOManagerDefinition In InMemoryIOManager
-InitLoggerContext InitResourceContext InputContext InputManager InputManagerDefinition InputMapping
-InstanceConfigError Int IntMetadataValue IntSource InvalidConfigError InvalidDefinitionError InvalidInvocationError
-InvalidSubsetError InvariantViolationError Jitter JobDefinition JobNotFoundError JsonMetadataValue
-LocationNotFoundError LoggerDefinition Map MarkdownMetadataValue MaterializeResult MetadataValue
-MultiAssetSensorDefinition MultiAssetSensorEvaluationContext MultiDependencyDefinition NodeInvocation Noneable
-NotFoundError NotebookMetadataValue Nothing NullMetadataValue ObserveResult OpDefinition OpExecutionContext
-OrchordError OrchordInstance OrchordType Out Output OutputContext OutputMapping PathMetadataValue Permissive
-PermissiveConfig PythonArtifactMetadataValue PythonObjectDagsterType Repository ResourceDefinition ResourceDependency
-ResourceInitError ResourceParam Resources RetryPolicy RetryRequested Run RunConfig RunFailureSensorContext
-RunNotFoundError RunRequest RunStatus RunStatusSensorContext RunStatusSensorDefinition RunsFilter ScalarUnion
-ScheduleDefinition ScheduleEvaluationContext Selector SensorDefinition SensorEvaluationContext SensorResult Shape
-SkipReason SourceAsset StepExecutionError StorageUnavailableError String StringSource TableColumn
-TableColumnConstraints TableColumnDep TableColumnLineage TableColumnLineageMetadataValue TableConstraints
-TableMetadataValue TableRecord TableSchema TableSchemaMetadataValue TextMetadataValue TimestampMetadataValue TypeCheck
-TypeCheckError UnavailableError UnknownResourceError UrlMetadataValue asset asset_sensor build_asset_context
-build_hook_context build_init_logger_context build_init_resource_context build_input_context
-build_multi_asset_sensor_context build_op_context build_output_context build_resources build_run_status_sensor_context
-build_schedule_context build_sensor_context celery_docker_executor celery_executor celery_k8s_job_executor
-colored_console_logger config_mapping configured define_asset_job docker_executor executor failure_hook fs_io_manager
-get_dagster_logger graph graph_asset graph_multi_asset in_process_executor input_manager io_manager job
-json_console_logger k8s_job_executor load_assets_from_current_module load_assets_from_modules
-load_assets_from_package_module load_assets_from_package_name load_definitions_from_current_module
-load_definitions_from_module load_definitions_from_modules load_definitions_from_package_module
-load_definitions_from_package_name logger make_python_type_usable_as_dagster_type materialize materialize_to_memory
-mem_io_manager multi_asset multi_asset_sensor multi_or_in_process_executor multiprocess_executor op resource
-run_failure_sensor run_status_sensor schedule sensor success_hook usable_as_dagster_type
+InitLoggerContext InitResourceContext InputContext InputManager InputManagerDefinition InputMapping InstanceConfigError
+Int IntMetadataValue IntSource InvalidConfigError InvalidDefinitionError InvalidInvocationError InvalidSubsetError
+InvariantViolationError Jitter JobDefinition JobNotFoundError JsonMetadataValue LocationNotFoundError LoggerDefinition
+Map MarkdownMetadataValue MaterializeResult MetadataValue MultiAssetSensorDefinition MultiAssetSensorEvaluationContext
+MultiDependencyDefinition NodeInvocation Noneable NotFoundError NotebookMetadataValue Nothing NullMetadataValue
+ObserveResult OpDefinition OpExecutionContext OrchordError OrchordInstance OrchordType Out Output OutputContext
+OutputMapping PathMetadataValue Permissive PermissiveConfig PythonArtifactMetadataValue PythonObjectDagsterType
+Repository ResourceDefinition ResourceDependency ResourceInitError ResourceParam Resources RetryPolicy RetryRequested
+Run RunConfig RunFailureSensorContext RunNotFoundError RunRequest RunStatus RunStatusSensorContext
+RunStatusSensorDefinition RunsFilter ScalarUnion ScheduleDefinition ScheduleEvaluationContext Selector SensorDefinition
+SensorEvaluationContext SensorResult Shape SkipReason SourceAsset StepExecutionError StorageUnavailableError String
+StringSource TableColumn TableColumnConstraints TableColumnDep TableColumnLineage TableColumnLineageMetadataValue
+TableConstraints TableMetadataValue TableRecord TableSchema TableSchemaMetadataValue TextMetadataValue
+TimestampMetadataValue TypeCheck TypeCheckError UnavailableError UnknownResourceError UnresolvedAssetJobDefinition
+UrlMetadataValue asset asset_sensor build_asset_context build_hook_context build_init_logger_context
+build_init_resource_context build_input_context build_multi_asset_sensor_context build_op_context build_output_context
+build_resources build_run_status_sensor_context build_schedule_context build_sensor_context celery_docker_executor
+celery_executor celery_k8s_job_executor colored_console_logger config_mapping configured define_asset_job definitions
+docker_executor executor failure_hook file_relative_path fs_io_manager get_dagster_logger graph graph_asset
+graph_multi_asset in_process_executor input_manager io_manager job json_console_logger k8s_job_executor
+load_assets_from_current_module load_assets_from_modules load_assets_from_package_module load_assets_from_package_name
+load_definitions_from_current_module load_definitions_from_module load_definitions_from_modules
+load_definitions_from_package_module load_definitions_from_package_name logger make_python_type_usable_as_dagster_type
+materialize materialize_to_memory mem_io_manager multi_asset multi_asset_sensor multi_or_in_process_executor
+multiprocess_executor op resource run_failure_sensor run_status_sensor schedule sensor success_hook
+usable_as_dagster_type with_resources
 """.split()  # noqa: SIM905 - as words, they stay readable
 
 # What users must not pay for by importing orchord.
@@ -76,7 +76,7 @@ def _fresh(program: str) -> str:
 
 def test_the_public_names_are_exactly_these() -> None:
     inner = {path.stem for path in Path(orchord.__file__).parent.iterdir()}
-    found = {name for name in dir(orchord) if not name.startswith("_")} - inner
+    found = {name for name in dir(orchord) if not name.startswith("_")} - inner | {"definitions"}
     assert sorted(found) == sorted(PUBLIC_NAMES)
 
 
@@ -119,9 +119,20 @@ def test_type_checkers_and_the_interpreter_find_each_name_in_the_same_place() ->
     assert sum(len(node.names) for node in imports) == len(told)
 
 
-def test_no_name_is_also_that_of_an_inner_module() -> None:
+def test_one_name_is_also_that_of_an_inner_package_which_is_called_as_the_decorator() -> None:
     inner = {path.stem for path in Path(orchord.__file__).parent.iterdir()}
-    assert inner & set(PUBLIC_NAMES) == set()
+    assert inner & set(PUBLIC_NAMES) == {"definitions"}
+    program = """
+import orchord as dg
+
+@dg.definitions
+def defs():
+    return dg.Definitions()
+
+import orchord.definitions.op
+print(type(defs).__name__, type(defs()).__name__, orchord.definitions.op.op is dg.op)
+"""
+    assert _fresh(program) == "LazyDefinitions Definitions True\n"
 
 
 def test_a_star_brings_every_name() -> None:
