@@ -303,8 +303,11 @@ if _typing.TYPE_CHECKING:
     )
 
     # Runs and events
+    from orchord.definitions.event_views import (
+        DagsterEvent as DagsterEvent,
+        EventLogEntry as EventLogEntry,
+    )
     from orchord.events import (
-        Event as DagsterEvent,
         EventType as DagsterEventType,
         Event as Event,
         EventType as EventType,
@@ -360,6 +363,64 @@ if _typing.TYPE_CHECKING:
         OrchordInstance as OrchordInstance,
     )
     from orchord.storage import RunFilter as RunsFilter
+
+    # To type checkers, names that are called otherwise where they come from are exported by this list alone.
+    # fmt: off
+    __all__ = [
+        "Any", "Array", "AssetDep", "AssetExecutionContext", "AssetGraph", "AssetIn", "AssetKey",
+        "AssetMaterialization", "AssetNotFoundError", "AssetObservation", "AssetOut", "AssetSelection",
+        "AssetSensorDefinition", "AssetSpec", "AssetsDefinition", "Backoff", "Bool", "BoolMetadataValue",
+        "BoolSource", "BrokerUnavailableError", "CodeLocationLoadError", "Config", "ConfigMapping",
+        "ConfigSchema", "ConfigurableIOManager", "ConfigurableIOManagerFactory", "ConfigurableInputManager",
+        "ConfigurableResource", "ConfigurableResourceFactory", "ConflictError", "DagsterAssetMetadataValue",
+        "DagsterError", "DagsterEvent", "DagsterEventType", "DagsterExecutionInterruptedError",
+        "DagsterExecutionStepExecutionError", "DagsterInstance", "DagsterInvalidConfigError",
+        "DagsterInvalidDefinitionError", "DagsterInvalidInvocationError", "DagsterInvalidSubsetError",
+        "DagsterInvariantViolationError", "DagsterJobMetadataValue", "DagsterResourceFunctionError",
+        "DagsterRun", "DagsterRunMetadataValue", "DagsterRunNotFoundError", "DagsterRunStatus", "DagsterType",
+        "DagsterTypeCheckDidNotPass", "DagsterUnknownResourceError", "DataVersion", "DefaultScheduleStatus",
+        "DefaultSensorStatus", "Definitions", "DependencyDefinition", "Enum", "EnumValue", "EnvVar", "Event",
+        "EventLogEntry", "EventType", "ExecuteInProcessResult", "ExecutionInterrupted", "ExecutorDefinition",
+        "ExpectationResult", "Failure", "Field", "FilesystemIOManager", "Float", "FloatMetadataValue",
+        "GraphDefinition", "GraphIn", "GraphOut", "HookContext", "HookDefinition", "IOManager",
+        "IOManagerDefinition", "In", "InMemoryIOManager", "InitLoggerContext", "InitResourceContext",
+        "InputContext", "InputManager", "InputManagerDefinition", "InputMapping", "InstanceConfigError", "Int",
+        "IntMetadataValue", "IntSource", "InvalidConfigError", "InvalidDefinitionError",
+        "InvalidInvocationError", "InvalidSubsetError", "InvariantViolationError", "Jitter", "JobDefinition",
+        "JobNotFoundError", "JsonMetadataValue", "LocationNotFoundError", "LoggerDefinition", "Map",
+        "MarkdownMetadataValue", "MaterializeResult", "MetadataValue", "MultiAssetSensorDefinition",
+        "MultiAssetSensorEvaluationContext", "MultiDependencyDefinition", "NodeInvocation", "Noneable",
+        "NotFoundError", "NotebookMetadataValue", "Nothing", "NullMetadataValue", "ObserveResult",
+        "OpDefinition", "OpExecutionContext", "OrchordError", "OrchordInstance", "OrchordType", "Out", "Output",
+        "OutputContext", "OutputMapping", "PathMetadataValue", "Permissive", "PermissiveConfig",
+        "PythonArtifactMetadataValue", "PythonObjectDagsterType", "Repository", "ResourceDefinition",
+        "ResourceDependency", "ResourceInitError", "ResourceParam", "Resources", "RetryPolicy",
+        "RetryRequested", "Run", "RunConfig", "RunFailureSensorContext", "RunNotFoundError", "RunRequest",
+        "RunStatus", "RunStatusSensorContext", "RunStatusSensorDefinition", "RunsFilter", "ScalarUnion",
+        "ScheduleDefinition", "ScheduleEvaluationContext", "Selector", "SensorDefinition",
+        "SensorEvaluationContext", "SensorResult", "Shape", "SkipReason", "SourceAsset", "StepExecutionError",
+        "StorageUnavailableError", "String", "StringSource", "TableColumn", "TableColumnConstraints",
+        "TableColumnDep", "TableColumnLineage", "TableColumnLineageMetadataValue", "TableConstraints",
+        "TableMetadataValue", "TableRecord", "TableSchema", "TableSchemaMetadataValue", "TextMetadataValue",
+        "TimestampMetadataValue", "TypeCheck", "TypeCheckError", "UnavailableError", "UnknownResourceError",
+        "UnresolvedAssetJobDefinition", "UrlMetadataValue", "asset", "asset_sensor", "build_asset_context",
+        "build_hook_context", "build_init_logger_context", "build_init_resource_context", "build_input_context",
+        "build_multi_asset_sensor_context", "build_op_context", "build_output_context", "build_resources",
+        "build_run_status_sensor_context", "build_schedule_context", "build_sensor_context",
+        "celery_docker_executor", "celery_executor", "celery_k8s_job_executor", "colored_console_logger",
+        "config_mapping", "configured", "define_asset_job", "definitions", "docker_executor", "executor",
+        "failure_hook", "file_relative_path", "fs_io_manager", "get_dagster_logger", "graph", "graph_asset",
+        "graph_multi_asset", "in_process_executor", "input_manager", "io_manager", "job", "json_console_logger",
+        "k8s_job_executor", "load_assets_from_current_module", "load_assets_from_modules",
+        "load_assets_from_package_module", "load_assets_from_package_name",
+        "load_definitions_from_current_module", "load_definitions_from_module", "load_definitions_from_modules",
+        "load_definitions_from_package_module", "load_definitions_from_package_name", "logger",
+        "make_python_type_usable_as_dagster_type", "materialize", "materialize_to_memory", "mem_io_manager",
+        "multi_asset", "multi_asset_sensor", "multi_or_in_process_executor", "multiprocess_executor", "op",
+        "resource", "run_failure_sensor", "run_status_sensor", "schedule", "sensor", "success_hook",
+        "usable_as_dagster_type", "with_resources",
+    ]
+    # fmt: on
 else:
     # The same names for the interpreter: where each is and, behind "=", what it is called there.
     _LATE = {
@@ -448,7 +509,8 @@ else:
             execution: ExecuteInProcessResult DagsterExecutionInterruptedError=ExecutionInterrupted
             execution: ExecutionInterrupted ExpectationResult get_dagster_logger=get_logger HookContext materialize
             execution: materialize_to_memory OpExecutionContext
-            events: DagsterEvent=Event DagsterEventType=EventType Event EventType
+            definitions.event_views: DagsterEvent EventLogEntry
+            events: DagsterEventType=EventType Event EventType
             runs: DagsterRun=Run DagsterRunStatus=RunStatus Run RunStatus
             errors: AssetNotFoundError BrokerUnavailableError CodeLocationLoadError ConflictError
             errors: DagsterError=OrchordError DagsterExecutionStepExecutionError=StepExecutionError

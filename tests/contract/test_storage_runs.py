@@ -107,6 +107,8 @@ class TestReading:
             (RunFilter(tags={"team": "other"}), ""),
             (RunFilter(parent_run_id="p"), "c"),
             (RunFilter(root_run_id="r"), "cb"),
+            (RunFilter(run_ids=()), ""),
+            (RunFilter(run_ids=["nobody"]), ""),
             (RunFilter(job_name="numbers", tags={"team": "data"}, statuses=(RunStatus.STARTED,)), "b"),
         ],
     )

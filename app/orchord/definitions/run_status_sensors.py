@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, overload
 
+from orchord.definitions.event_views import DagsterEvent
 from orchord.definitions.requests import TickData
 from orchord.definitions.sensor_definition import DefaultSensorStatus, SensorDefinition, SensorType, decorating
 from orchord.definitions.tick import TickContext, read_result, requests_for_jobs
@@ -48,9 +49,10 @@ class RunFailureSensorContext(RunStatusSensorContext):
         """The event that says that the run failed."""
         return self.dagster_event
 
-    def get_step_failure_events(self) -> list[Any]:
+    def get_step_failure_events(self) -> list[DagsterEvent]:
         """Return the events that say which steps failed, from the instance."""
-        return list(self.instance.get_events(self.dagster_run.run_id, types=[EventType.STEP_FAILURE]))
+        entries = self.instance.get_events(self.dagster_run.run_id, types=[EventType.STEP_FAILURE])
+        return [DagsterEvent(entry.event, self.dagster_run.job_name) for entry in entries]
 
 
 def build_run_status_sensor_context(

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from orchord.definitions.inference import type_hints
 from orchord.definitions.requests import RunRequest, SensorResult, SkipReason, TickData
@@ -18,6 +18,9 @@ from orchord.definitions.resources.opening import build_resources
 from orchord.definitions.resources.param import is_resource_annotation
 from orchord.definitions.resources.values import Resources
 from orchord.errors import InvalidInvocationError, InvariantViolationError, did_you_mean
+
+if TYPE_CHECKING:
+    from orchord.instance import OrchordInstance
 
 
 class TickContext:
@@ -45,7 +48,7 @@ class TickContext:
         self._resources = None
 
     @property
-    def instance(self) -> Any:
+    def instance(self) -> OrchordInstance:
         """The instance.
 
         Raises:
@@ -53,7 +56,8 @@ class TickContext:
         """
         if self._instance is None:
             raise InvariantViolationError(f"This {type(self).__name__} has no instance. Build it with instance=...")
-        return self._instance
+        instance: OrchordInstance = self._instance
+        return instance
 
     @property
     def log(self) -> Any:

@@ -24,6 +24,7 @@ from orchord.runs import Run
 if TYPE_CHECKING:
     from orchord.definitions.job import JobDefinition
     from orchord.definitions.op import OpDefinition
+    from orchord.instance import OrchordInstance
 
 _current: ContextVar[OpExecutionContext | None] = ContextVar("orchord_execution_context", default=None)
 
@@ -72,7 +73,7 @@ class OpExecutionContext(AssetMembers):
         self.op_config = op_config
         self.resources = resources
         self.log = log
-        self.instance = instance
+        self.instance: OrchordInstance = instance
         self.retry_number = retry_number
         self._op_def = op_def
         self._job_def = job_def

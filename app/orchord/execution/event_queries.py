@@ -6,12 +6,10 @@ The values that the run made are result.py's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from orchord.definitions.asset_key import AssetKey
 from orchord.definitions.assets.results import AssetMaterialization, AssetObservation
-from orchord.definitions.metadata import MetadataValue
-from orchord.events import Event, EventType
+from orchord.definitions.event_views import DagsterEvent, StepFailureData
+from orchord.events import EventType
 
 
 class _Events:
@@ -21,22 +19,22 @@ class _Events:
         all_events: every event of the run, in order.
     """
 
-    all_events: Sequence[Event]
+    all_events: Sequence[DagsterEvent]
 
     @property
-    def all_node_events(self) -> list[Event]:
+    def all_node_events(self) -> list[DagsterEvent]:
         """The events of steps."""
         return [event for event in self.all_events if event.step_key is not None]
 
-    def filter_events(self, event_filter: Callable[[Event], bool]) -> list[Event]:
+    def filter_events(self, event_filter: Callable[[DagsterEvent], bool]) -> list[DagsterEvent]:
         """Return the events for which a function is true."""
         return [event for event in self.all_events if event_filter(event)]
 
-    def events_for_node(self, node_name: str) -> list[Event]:
+    def events_for_node(self, node_name: str) -> list[DagsterEvent]:
         """Return the events of a node; of a graph's node, those of all steps inside it. Inner nodes: ``a.b``."""
         return [event for event in self.all_node_events if _is_within(event.step_key, node_name)]
 
-    def _of(self, type_: EventType) -> list[Event]:
+    def _of(self, type_: EventType) -> list[DagsterEvent]:
         return [event for event in self.all_events if event.type == type_]
 
     def _has(self, type_: EventType, node_name: str) -> bool:
@@ -46,23 +44,23 @@ class _Events:
 class AssetEventQueries(_Events):
     """What can be asked of the asset events of a run."""
 
-    def get_asset_materialization_events(self) -> list[Event]:
+    def get_asset_materialization_events(self) -> list[DagsterEvent]:
         """Return the events of materializations."""
         return self._of(EventType.ASSET_MATERIALIZATION)
 
-    def get_asset_observation_events(self) -> list[Event]:
+    def get_asset_observation_events(self) -> list[DagsterEvent]:
         """Return the events of observations."""
         return self._of(EventType.ASSET_OBSERVATION)
 
     def asset_materializations_for_node(self, node_name: str) -> list[AssetMaterialization]:
         """Return what a node materialized."""
-        events = self.events_for_node(node_name)
-        return [materialization_of(event) for event in events if event.type == EventType.ASSET_MATERIALIZATION]
+        found = (event.asset_materialization for event in self.events_for_node(node_name))
+        return [one for one in found if one is not None]
 
     def asset_observations_for_node(self, node_name: str) -> list[AssetObservation]:
         """Return what a node observed."""
-        events = self.events_for_node(node_name)
-        return [observation_of(event) for event in events if event.type == EventType.ASSET_OBSERVATION]
+        found = (event.asset_observation for event in self.events_for_node(node_name))
+        return [one for one in found if one is not None]
 
 
 class EventQueries(AssetEventQueries):
@@ -84,49 +82,26 @@ class EventQueries(AssetEventQueries):
         """Return how often a node's step was tried again."""
         return sum(event.type == EventType.STEP_RESTARTED for event in self.events_for_node(node_name))
 
-    def failure_data_for_node(self, node_name: str) -> dict[str, Any] | None:
-        """Return the data of a node's failure (``error``, and ``failure`` where a Failure was raised), or None."""
-        return next(
-            (event.data for event in self.events_for_node(node_name) if event.type == EventType.STEP_FAILURE), None
-        )
+    def failure_data_for_node(self, node_name: str) -> StepFailureData | None:
+        """Return why a node failed: its ``error``, and ``user_failure_data`` where a Failure was raised; or None."""
+        found = (event.step_failure_data for event in self.events_for_node(node_name))
+        return next((one for one in found if one is not None), None)
 
-    def get_step_success_events(self) -> list[Event]:
+    def get_step_success_events(self) -> list[DagsterEvent]:
         """Return the events of steps that succeeded."""
         return self._of(EventType.STEP_SUCCESS)
 
-    def get_step_failure_events(self) -> list[Event]:
+    def get_step_failure_events(self) -> list[DagsterEvent]:
         """Return the events of steps that failed."""
         return self._of(EventType.STEP_FAILURE)
 
-    def get_step_skipped_events(self) -> list[Event]:
+    def get_step_skipped_events(self) -> list[DagsterEvent]:
         """Return the events of steps that were skipped."""
         return self._of(EventType.STEP_SKIPPED)
 
     def get_failed_step_keys(self) -> set[str]:
         """Return the keys of steps that failed."""
         return {event.step_key for event in self.get_step_failure_events() if event.step_key is not None}
-
-
-def materialization_of(event: Event) -> AssetMaterialization:
-    """Return the materialization that an ASSET_MATERIALIZATION event holds."""
-    return AssetMaterialization(**_asset_fields(event))
-
-
-def observation_of(event: Event) -> AssetObservation:
-    """Return the observation that an ASSET_OBSERVATION event holds."""
-    return AssetObservation(**_asset_fields(event))
-
-
-def _asset_fields(event: Event) -> dict[str, Any]:
-    assert event.asset_key is not None
-    metadata = event.data.get("metadata", {})
-    return {
-        "asset_key": AssetKey.from_user_string(event.asset_key),
-        "description": event.data.get("description"),
-        "metadata": {name: MetadataValue.from_json(value) for name, value in metadata.items()},
-        "partition": event.partition,
-        "tags": event.data.get("tags", {}),
-    }
 
 
 def _is_within(step_key: str | None, node_name: str) -> bool:

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from orchord.definitions import default_io_manager
 from orchord.definitions.asset_key import AssetKey
+from orchord.definitions.event_views import DagsterEvent
 from orchord.definitions.in_out import DEFAULT_IO_MANAGER_KEY
 from orchord.definitions.job_resources import resource_mistakes
 from orchord.definitions.resources import as_resource_definition
@@ -105,7 +106,8 @@ class InProcessEngine:
         ended_run = sink.ended(end)
         if end.error is not None and (raise_on_error or isinstance(end.error, KeyboardInterrupt)):
             raise end.error
-        return ExecuteInProcessResult(job, ended_run, sink.events, sink.values)
+        events = [DagsterEvent(event, job.name) for event in sink.events]
+        return ExecuteInProcessResult(job, ended_run, events, sink.values)
 
 
 def selected_assets(job: JobDefinition, selection: Sequence[Any]) -> tuple[str, ...]:

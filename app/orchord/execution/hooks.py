@@ -17,6 +17,7 @@ from orchord.runs import Run
 if TYPE_CHECKING:
     from orchord.definitions.hooks import HookDefinition
     from orchord.definitions.op import OpDefinition
+    from orchord.instance import OrchordInstance
 
 
 class HookContext:
@@ -64,7 +65,7 @@ class HookContext:
         self.op_output_metadata = op_output_metadata
         self.resources = resources
         self.log = log
-        self.instance = instance
+        self.instance: OrchordInstance = instance
 
     @property
     def required_resource_keys(self) -> frozenset[str]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey
+from orchord.definitions.event_views import DagsterEvent
 from orchord.errors import InvariantViolationError, did_you_mean
-from orchord.events import Event
 from orchord.execution.event_queries import EventQueries
 from orchord.execution.graph_outputs import graph_output, node_output
 from orchord.runs import Run, RunStatus
@@ -33,7 +33,7 @@ class ExecuteInProcessResult(EventQueries):
 
     job_def: JobDefinition
     run: Run
-    all_events: Sequence[Event]
+    all_events: Sequence[DagsterEvent]
     values: Mapping[tuple[str, str], Any]
 
     @property

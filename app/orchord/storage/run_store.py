@@ -230,6 +230,8 @@ def _conditions(wanted: RunFilter) -> list[sa.ColumnElement[bool]]:
         runs.c.root_run_id: wanted.root_run_id,
     }
     conditions += [column == value for column, value in equal.items() if value is not None]
+    if wanted.run_ids is not None:
+        conditions.append(runs.c.run_id.in_(list(wanted.run_ids)))
     if wanted.statuses:
         conditions.append(runs.c.status.in_([status.value for status in wanted.statuses]))
     for key, value in wanted.tags.items():

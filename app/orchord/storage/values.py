@@ -5,6 +5,7 @@ No SQL and no behaviour here; the classes that take and return these are in the 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import msgspec
@@ -84,16 +85,20 @@ class FinishResult(msgspec.Struct, frozen=True):
 
 
 class RunFilter(msgspec.Struct, frozen=True):
-    """Which runs a page holds; every field that is set must fit. ``tags`` are compared for equality."""
+    """Which runs a page holds; every field that is set must fit. ``tags`` are compared for equality.
+
+    ``run_ids`` names the runs themselves: None for any, and an empty one for none.
+    """
 
     job_name: str | None = None
     location: str | None = None
-    statuses: tuple[RunStatus, ...] = ()
-    tags: dict[str, str] = {}
+    statuses: Collection[RunStatus] = ()
+    tags: Mapping[str, str] = {}
     created_after: datetime | None = None
     created_before: datetime | None = None
     parent_run_id: str | None = None
     root_run_id: str | None = None
+    run_ids: Collection[str] | None = None
 
 
 class LocationRow(msgspec.Struct, frozen=True):

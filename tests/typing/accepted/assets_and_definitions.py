@@ -68,3 +68,19 @@ assert_type(late(), dg.Definitions)
 assert_type(everything, dg.UnresolvedAssetJobDefinition)
 assert_type(dg.with_resources([numbers], {}), list[dg.AssetsDefinition])
 assert_type(dg.file_relative_path(__file__, "data.csv"), str)
+
+
+@dg.asset
+def looks_back(context: dg.AssetExecutionContext) -> None:
+    latest = context.instance.get_latest_materialization_event(dg.AssetKey("numbers"))
+    assert_type(latest, dg.EventLogEntry | None)
+    if latest is not None and latest.asset_materialization is not None:
+        assert_type(latest.asset_materialization.metadata["rows"], dg.MetadataValue)
+    assert_type(context.instance.get_run_by_id(context.run_id), dg.Run | None)
+    assert_type(context.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])), list[dg.Run])
+
+
+for event in dg.materialize([numbers]).all_events:
+    assert_type(event, dg.DagsterEvent)
+    assert_type(event.is_step_success, bool)
+    assert_type(event.asset_key, dg.AssetKey | None)

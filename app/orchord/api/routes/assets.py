@@ -111,9 +111,9 @@ def report_materialization(path: AssetPath, body: MaterializationBody) -> Respon
         )
     except InvalidDefinitionError as error:
         raise ProblemError(422, "invalid-request", "The metadata is wrong.", [str(error)]) from error
-    stored = the_instance().report_runless_asset_event(event)
+    entry = the_instance().report_runless_asset_event(event)
     where = f"{API_PREFIX}/assets/{quote(asset_path(path.key))}/materializations"
-    return answer(EventBody.of(stored), 201, {"Location": where})
+    return answer(EventBody.of(entry.stored), 201, {"Location": where})
 
 
 def _chosen(query: AssetListQuery) -> list[KnownAsset]:

@@ -38,7 +38,7 @@ def test_values_pass_from_asset_to_asset_and_each_is_told_of() -> None:
     result = materialize([orders, total])
     assert (result.success, result.asset_value("total"), result.output_for_node("total")) == (True, 6, 6)
     events = result.get_asset_materialization_events()
-    assert [event.asset_key for event in events] == ["orders", "total"]
+    assert [event.asset_key.to_user_string() for event in events] == ["orders", "total"]
     assert events[0].data["output_name"] == "result"
     assert events[0].data["metadata"]["path"]["type"] == "path"
 
@@ -58,7 +58,7 @@ def test_a_selection_loads_what_it_reads_and_does_not_make_it(tmp_path: Path) ->
     resources = {"io_manager": FilesystemIOManager(base_dir=str(tmp_path))}
     materialize([orders, total], resources=resources)
     result = materialize([orders, total], selection="total", resources=resources)
-    assert [event.asset_key for event in result.get_asset_materialization_events()] == ["total"]
+    assert [event.asset_key.to_user_string() for event in result.get_asset_materialization_events()] == ["total"]
     assert result.asset_value("total") == 6
 
 
@@ -168,7 +168,7 @@ def some(context: AssetExecutionContext) -> Iterator[Any]:
 @pytest.mark.parametrize(("selection", "made"), [(None, ["a", "b", "c"]), (["b"], ["b"]), (["c", "a"], ["a", "c"])])
 def test_a_body_that_can_be_subset_makes_what_is_selected(selection: Any, made: list[str]) -> None:
     result = materialize_to_memory([some], selection=selection)
-    assert [event.asset_key for event in result.get_asset_materialization_events()] == made
+    assert [event.asset_key.to_user_string() for event in result.get_asset_materialization_events()] == made
     flags = {event.data["metadata"]["subset"]["value"] for event in result.get_asset_materialization_events()}
     assert flags == {selection is not None}
 
@@ -190,7 +190,7 @@ def test_a_run_of_some_assets_of_a_job_makes_those_alone() -> None:
     catalog = AssetCatalog([some, orders])
     job = asset_job("all_of_them", catalog.graph.materializable_keys, catalog)
     result = job.execute_in_process(asset_selection=["c"])
-    assert [event.asset_key for event in result.get_asset_materialization_events()] == ["c"]
+    assert [event.asset_key.to_user_string() for event in result.get_asset_materialization_events()] == ["c"]
 
 
 def test_a_result_of_several_assets_names_which() -> None:
@@ -247,7 +247,7 @@ def test_a_graph_asset_is_told_of_by_its_last_step_alone() -> None:
 
     result = materialize_to_memory([orders, scaled])
     assert result.asset_value("scaled") == 30
-    told = [(event.step_key, event.asset_key) for event in result.get_asset_materialization_events()]
+    told = [(event.step_key, event.asset_key.to_user_string()) for event in result.get_asset_materialization_events()]
     assert told == [("orders", "orders"), ("scaled.second", "scaled")]
 
 

@@ -122,7 +122,8 @@ def test_without_raising_the_result_tells_and_what_does_not_depend_goes_on() -> 
     ]
     failure = result.failure_data_for_node("fails")
     assert failure is not None
-    assert failure["error"]["cls_name"] == "OwnError"
+    assert failure.error is not None
+    assert failure.error.cls_name == "OwnError"
     assert result.all_events[-1].type == "RUN_FAILURE"
     assert result.all_events[-1].message == "Run for 'broken' failed. Steps that failed: fails"
     with pytest.raises(InvariantViolationError, match="There is no value of output 'result' of 'add' in this run"):
@@ -297,7 +298,9 @@ def test_resources_that_cannot_be_set_up_fail_every_step_of_the_run() -> None:
     assert sum(event.type == "RESOURCE_INIT_FAILURE" for event in result.all_events) == 1
     failure = result.failure_data_for_node("first")
     assert failure is not None
-    assert failure["error"]["cause"]["message"] == "no connection"
+    assert failure.error is not None
+    assert failure.error.cause is not None
+    assert failure.error.cause.message == "no connection"
 
 
 def test_a_run_inside_a_step_does_not_disturb_it() -> None:

@@ -241,7 +241,7 @@ def test_a_manager_may_yield_events_and_metadata() -> None:
         one()
 
     result = makes.execute_in_process()
-    assert [event.asset_key for event in result.get_asset_materialization_events()] == ["table"]
+    assert [event.asset_key.to_user_string() for event in result.get_asset_materialization_events()] == ["table"]
     handled = next(event for event in result.all_events if event.type == "HANDLED_OUTPUT")
     assert handled.data["metadata"]["rows"]["value"] == 3
 

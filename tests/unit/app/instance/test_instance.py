@@ -11,6 +11,7 @@ from orchord.compute_logs import LocalComputeLogManager, NoOpComputeLogManager
 from orchord.definitions.asset_key import AssetKey
 from orchord.definitions.assets.results import AssetMaterialization, AssetObservation
 from orchord.errors import InstanceConfigError, StorageUnavailableError
+from orchord.events import Event, EventType, utc_now
 from orchord.instance import (
     DefaultRunCoordinator,
     InstanceConfig,
@@ -18,6 +19,7 @@ from orchord.instance import (
     OrchordInstance,
     RunCoordinator,
 )
+from orchord.runs import RunStatus
 from orchord.settings import Settings
 from orchord.storage import RunFilter
 
@@ -110,8 +112,6 @@ class TestPluginMistakes:
             DefaultRunCoordinator(instance, {"max": 1})
 
     def test_a_coordinator_of_ones_own_may_hold_runs_back(self, tmp_path, instance, monkeypatch):
-        from orchord.runs import RunStatus
-
         class Holding(RunCoordinator):
             initial_status = RunStatus.QUEUED
 
@@ -131,6 +131,26 @@ class TestReading:
         assert instance.get_runs() == made[::-1]
         assert instance.get_runs(limit=1, cursor=made[2].run_id) == [made[1]]
         assert instance.get_runs(RunFilter(tags={"n": "1"})) == [made[1]]
+        ids = [made[0].run_id, made[2].run_id, "nobody"]
+        assert instance.get_runs(RunFilter(run_ids=ids)) == [made[2], made[0]]
+        assert instance.get_runs(RunFilter(run_ids=[], statuses=[RunStatus.STARTING])) == []
+        assert instance.has_run(made[0].run_id)
+        assert not instance.has_run("nobody")
+
+    def test_all_runs_and_events_however_many_pages_they_fill(self, instance, monkeypatch):
+        monkeypatch.setattr("orchord.instance.reading._PAGE", 2)
+        made = [instance.launch(LaunchRequest(job_name="diamond"))[0] for _ in range(5)]
+        assert instance.get_runs() == made[::-1]
+        assert instance.get_runs(limit=3) == made[:1:-1]
+        run_id = made[0].run_id
+        told = [Event(EventType.LOG, utc_now(), f"line {n}", step_key="a" if n else "b") for n in range(4)]
+        instance.storage.attempts.append_events(run_id, told)
+        entries = instance.all_logs(run_id)
+        assert [entry.event for entry in entries[1:]] == told
+        assert instance.get_events(run_id, limit=3) == entries[:3]
+        assert instance.get_events(run_id, after_id=entries[1].id, step_key="a") == entries[2:]
+        assert instance.all_logs(run_id, of_type=EventType.RUN_STARTING) == entries[:1]
+        assert instance.all_logs("nobody") == []
 
     def test_assets_that_others_report(self, instance):
         key = AssetKey(["a", "b"])
@@ -145,6 +165,11 @@ class TestReading:
         assert instance.get_latest_materialization_event(key) == stored
         other = AssetKey("other")
         assert instance.get_latest_materialization_events([key, other]) == {key: stored, other: None}
+        assert instance.get_materialization_events(key) == [stored]
+        assert instance.get_materialization_events(key, before_id=stored.id) == []
+        materialization = stored.asset_materialization
+        assert materialization is not None
+        assert (materialization.asset_key, materialization.metadata["rows"].value) == (key, 5)
         event = stored.event
         assert (event.message, event.partition, event.data["tags"]) == ("by hand", "p", {"t": "x"})
         assert event.data["metadata"]["rows"]["value"] == 5
