@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
 
 from orchord.definitions.composition import Composed, compose
+from orchord.definitions.config.config_class import build_config
 from orchord.definitions.config.configurable import Configurable, config_class_of
 from orchord.definitions.config.mapping import ConfigMapping
 from orchord.definitions.dependency import (
@@ -262,8 +263,13 @@ class GraphDefinition(Configurable, NodeDefinition):
             )
         inner = self.config
         if callable(config_or_config_fn):
-            schema = config_schema if config_schema is not None else config_class_of(config_or_config_fn)
-            outer = ConfigMapping(lambda config: inner.resolve(_plain(config_or_config_fn(config))), schema)
+            wanted = config_class_of(config_or_config_fn) if config_schema is None else None
+
+            def made_of(config: Any) -> dict[str, Any]:
+                given = config if wanted is None else build_config(wanted, config)
+                return inner.resolve(_plain(config_or_config_fn(given)))
+
+            outer = ConfigMapping(made_of, wanted or config_schema)
         else:
             outer = ConfigMapping(lambda _: inner.resolve(_plain(config_or_config_fn)), {})
         return self.replaced(

@@ -1,15 +1,12 @@
 """What the signature of a user's function says: its context, config, resources, inputs and result.
 
 Reads functions only; declarations that stand beside the signature (``ins=``, ``out=``) are merged with it in op.py.
-Annotations that cannot be resolved count as absent.
+Annotations are resolved in type_hints.py; those that cannot be count as absent.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
-import sys
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
@@ -17,6 +14,7 @@ from typing import Annotated, Any, get_args, get_origin
 from orchord.definitions.in_out import NO_VALUE
 from orchord.definitions.output import Output
 from orchord.definitions.resources.param import is_resource_annotation
+from orchord.definitions.type_hints import plain_function, type_hints
 
 CONTEXT_NAMES = frozenset({"context", "_context", "_", "__"})
 CONTEXT_CLASS_NAMES = frozenset(
@@ -29,8 +27,6 @@ CONTEXT_CLASS_NAMES = frozenset(
         "HookContext",
     }
 )
-
-_UNRESOLVABLE = (NameError, AttributeError, TypeError, ValueError, SyntaxError, KeyError, ImportError)
 
 
 @dataclass(frozen=True)
@@ -121,45 +117,6 @@ def tuple_annotations(annotation: Any, count: int) -> list[Any] | None:
     return [value_annotation(member) for member in members]
 
 
-def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return a function's annotations, resolved. Those that cannot be resolved stay the text they are.
-
-    Names are looked up in the function's module, and, for functions that stand in other functions, in the frames that
-    are defining it.
-    """
-    plain = _plain_function(function)
-    try:
-        return typing.get_type_hints(plain, include_extras=True)
-    except _UNRESOLVABLE:
-        pass
-    hints: dict[str, Any] = {}
-    names = getattr(plain, "__globals__", {})
-    scopes = _defining_scopes()
-    for name, annotation in getattr(plain, "__annotations__", {}).items():
-        hints[name] = _resolved(annotation, names, scopes) if isinstance(annotation, str) else annotation
-    return {name: type(None) if hint is None else hint for name, hint in hints.items()}
-
-
-def _resolved(annotation: str, names: dict[str, Any], scopes: list[Mapping[str, Any]]) -> Any:
-    for scope in ({}, *scopes):
-        try:
-            return eval(annotation, names, dict(scope))
-        except _UNRESOLVABLE:
-            continue
-    return annotation
-
-
-def _defining_scopes() -> list[Mapping[str, Any]]:
-    """Return the local names of the functions on the stack, nearest first: what a local annotation may refer to."""
-    scopes: list[Mapping[str, Any]] = []
-    frame = sys._getframe(1)
-    while frame.f_back is not None and len(scopes) < 5:
-        frame = frame.f_back
-        if not frame.f_globals.get("__name__", "").startswith("orchord.definitions"):
-            scopes.append(frame.f_locals)
-    return scopes
-
-
 def _context_name(parameters: list[inspect.Parameter], hints: Mapping[str, Any]) -> str | None:
     if not parameters or parameters[0].kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
         return None
@@ -180,13 +137,5 @@ def _default(parameter: inspect.Parameter) -> Any:
 
 
 def _is_generator(function: Callable[..., Any]) -> bool:
-    plain = _plain_function(function)
+    plain = plain_function(function)
     return inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain)
-
-
-def _plain_function(function: Callable[..., Any]) -> Any:
-    """Take wrappers off; of an object that can be called, return the method that is called."""
-    plain: Any = inspect.unwrap(function)
-    if isinstance(plain, functools.partial):
-        return _plain_function(plain.func)
-    return plain if inspect.isroutine(plain) else type(plain).__call__

@@ -12,11 +12,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from orchord.definitions.inference import type_hints
 from orchord.definitions.requests import RunRequest, SensorResult, SkipReason, TickData
 from orchord.definitions.resources.opening import build_resources
 from orchord.definitions.resources.param import is_resource_annotation
 from orchord.definitions.resources.values import Resources
+from orchord.definitions.type_hints import type_hints
 from orchord.errors import InvalidInvocationError, InvariantViolationError, did_you_mean
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from orchord.definitions.config.config_class import Config, build_config
 from orchord.definitions.config.env import default_env_names, env_names, env_references, env_resolved
 from orchord.definitions.config.schema import ConfigSchema, as_schema
 from orchord.definitions.config.types import ConfigType, ShapeType
+from orchord.definitions.type_hints import type_hints
 from orchord.errors import InvalidConfigError, InvalidDefinitionError, InvalidInvocationError
 
 _DefinitionT = TypeVar("_DefinitionT", bound="Configurable")
@@ -138,10 +138,10 @@ def _mapping_layer(config_fn: Callable[..., Any], config_schema: Any) -> ConfigL
 def config_class_of(function: Callable[..., Any]) -> type[Config] | None:
     """Return the Config class that a function's only parameter is annotated with, or None."""
     try:
-        hints = typing.get_type_hints(function)
         parameters = list(inspect.signature(function).parameters)
-    except (NameError, TypeError, ValueError):
+    except (TypeError, ValueError):
         return None
+    hints = type_hints(function)
     hint = hints.get(parameters[0]) if len(parameters) == 1 else None
     return hint if isinstance(hint, type) and issubclass(hint, Config) else None
 
