@@ -145,6 +145,9 @@ celery_executor = ExecutorDefinition(
     run_form="chords",
     can_run=True,
 )
+default_executor = celery_executor
+"""The executor of jobs for which nobody named one."""
+
 in_process_executor = ExecutorDefinition(
     "in_process_executor", description="Steps run one after another in one process.", can_run=True
 )

@@ -27,6 +27,7 @@ from orchord.definitions.config.types import (
     ShapeType,
     UnionType,
 )
+from orchord.definitions.executors import default_executor
 from orchord.definitions.in_out import In
 from orchord.definitions.job_resources import job_resource_keys, reads_asset
 from orchord.definitions.op import OpDefinition
@@ -79,7 +80,7 @@ def full_config_type(job: JobDefinition) -> ShapeType:
         "resources": section(
             ShapeType("", {key: _entry(item.config_type, key in needed) for key, item in job.resource_defs.items()})
         ),
-        "execution": section(_configured_by(job.executor_def)),
+        "execution": section(_configured_by(job.executor_def or default_executor)),
         "loggers": section(_loggers_shape(job)),
     }
     inputs = _inputs_shape(job, "", job.graph.input_names)

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from orchord.definitions.config.types import ConfigType
+from orchord.definitions.executors import default_executor
 from orchord.definitions.selected_config import ChosenSteps, closed_over, run_config_type
 from orchord.plan.model import ExecutionPlan
 
-DEFAULT_EXECUTOR = "celery_executor"
+DEFAULT_EXECUTOR = default_executor.name
 
 
 class PortSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):

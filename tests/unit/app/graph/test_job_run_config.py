@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchord.definitions.config import Config, ConfigMapping, Field, RunConfig, check_config, config_mapping
+from orchord.definitions.executors import multiprocess_executor
 from orchord.definitions.graph import graph
 from orchord.definitions.in_out import In
 from orchord.definitions.job import job
@@ -356,3 +357,22 @@ def test_a_result_is_kept_for_the_same_config():
 def test_config_that_is_no_dict():
     with pytest.raises(InvalidConfigError, match="found 5 \\(int\\), expected a dict or RunConfig"):
         made.resolve_run_config(5)
+
+
+def test_config_of_the_executor_is_checked_and_without_one_that_of_the_default():
+    @job
+    def plain():
+        free()
+
+    assert plain.resolve_run_config({"execution": {"config": {}}}).execution == {"config": {}}
+    assert mistakes(plain, {"execution": {"config": {"max_concurrent": 5}}}) == [
+        "execution.config.max_concurrent: unknown key. No keys are known here."
+    ]
+    several = plain.with_executor(multiprocess_executor)
+    assert several.resolve_run_config({"execution": {"config": {"max_concurrent": 5}}}).execution == {
+        "config": {"max_concurrent": 5}
+    }
+    assert mistakes(several, {"execution": {"config": {"max_concurrent": "x"}, "conf": {}}}) == [
+        "execution.config.max_concurrent: found 'x' (String), expected Int or None.",
+        "execution.conf: unknown key. Did you mean 'config'?",
+    ]

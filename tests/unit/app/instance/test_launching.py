@@ -21,6 +21,10 @@ from orchord.runs import RunStatus, new_run_id
 from orchord.snapshot import job_snapshot
 
 
+@op
+def nothing(): ...
+
+
 def launched(instance, **fields):
     run, created = instance.launch(LaunchRequest(**({"job_name": "diamond"} | fields)))
     assert created
@@ -132,6 +136,16 @@ class TestMistakes:
         assert "selection: 'nothing' is no step of job 'odd'." in text
         for path in ("ops.a.config.n", "ops.a.config", "ops"):
             assert path in text
+
+    def test_config_of_the_default_executor_is_checked(self, instance, make_location):
+        @job
+        def plain():
+            nothing()
+
+        instance.storage.locations.put(make_location("home", job_snapshot(plain)))
+        with pytest.raises(InvalidConfigError, match="execution.config.max_concurent: unknown key. No keys are known"):
+            launched(instance, job_name="plain", run_config={"execution": {"config": {"max_concurent": 5}}})
+        assert launched(instance, job_name="plain").executor == "celery_executor"
 
     @pytest.mark.parametrize("executor", ["celery_executor", "in_process_executor"])
     def test_two_executors_run(self, instance, make_location, make_job, executor):
