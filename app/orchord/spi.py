@@ -10,6 +10,7 @@ from orchord.errors import (
     BrokerUnavailableError,
     CodeLocationLoadError,
     InvalidConfigError,
+    NotFoundError,
     OrchordError,
     RunNotFoundError,
     StorageUnavailableError,
@@ -19,7 +20,10 @@ from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.execution import ExecutionInterrupted, Progress, StepRequest, StepResult, execute_step, run_in_process
 from orchord.instance import OrchordInstance
 from orchord.instance.coordinators import RunCoordinator
+from orchord.instance.heartbeat import Heartbeat
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
+from orchord.instance.recording import EXECUTED_BY_TAG
+from orchord.instance.sink import StoredSink, as_skips
 from orchord.location import CodeLocation, LocationTarget, load_location
 from orchord.plan.follow import Follow, JoinPart, StepToStart, begin, follow, joins_of
 from orchord.plan.machine import EndRun, RunMachine, SkipStep, StartStep, StepEnd, decide
@@ -47,6 +51,7 @@ from orchord.wire import (
 
 __all__ = [
     "END_TASK",
+    "EXECUTED_BY_TAG",
     "LOST_TASK",
     "RUN_ENDED_CHANNEL",
     "STEP_END_STATUSES",
@@ -69,11 +74,13 @@ __all__ = [
     "Finish",
     "FinishResult",
     "Follow",
+    "Heartbeat",
     "InvalidConfigError",
     "JobDefinition",
     "JoinPart",
     "LaunchRunContext",
     "LocationTarget",
+    "NotFoundError",
     "OrchordError",
     "OrchordInstance",
     "Part",
@@ -99,8 +106,10 @@ __all__ = [
     "StepToStart",
     "Storage",
     "StorageUnavailableError",
+    "StoredSink",
     "UnavailableError",
     "WorkerRow",
+    "as_skips",
     "begin",
     "decide",
     "end_task_id",

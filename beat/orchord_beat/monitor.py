@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from orchord.spi import OrchordInstance, Run, utc_now
+from orchord.spi import EXECUTED_BY_TAG, ErrorInfo, NotFoundError, OrchordInstance, Run, utc_now
 from orchord_workers.spi import Mender
 
 logger = logging.getLogger(__name__)
@@ -51,10 +51,24 @@ class Monitor:
         """Mend what needs it. Returns how many messages were sent again."""
         now = utc_now()
         self._bury_dead_workers(now)
+        seen_since = now - DEAD_AFTER
+        living = {worker.worker_id for worker in self.instance.storage.workers.alive(seen_since)}
         runs = self.instance.storage.runs.unfinished(RUNS_PER_LOOK)
         self.watched = {run.run_id: self.watched.get(run.run_id, Watched()) for run in runs}
         waiting = {location: self.waiting_messages(location) for location in {run.location for run in runs}}
-        return sum(self._mend(run, now) for run in runs if self._is_due(run, waiting[run.location], now))
+        due = [run for run in runs if self._is_due(run, waiting[run.location], now)]
+        for run in due:
+            executed_by = run.tags.get(EXECUTED_BY_TAG)
+            if executed_by is not None and executed_by not in living and run.created_at < seen_since:
+                self._fail_with_its_process(run, executed_by, now)
+        return sum(self._mend(run, now) for run in due if EXECUTED_BY_TAG not in run.tags)
+
+    def _fail_with_its_process(self, run: Run, executed_by: str, now: datetime) -> None:
+        """End a run that a process carried out by itself, and that nobody else can go on with."""
+        reason = f"The process that carried the run out, {executed_by}, has died. Execute the run again."
+        status = self.instance.storage.runs.fail(run.run_id, ErrorInfo("ProcessLost", reason), now)
+        if status is not None:
+            self.mender.runner.notify_end(run.run_id, status)
 
     def _bury_dead_workers(self, now: datetime) -> None:
         held = self.instance.storage.attempts.running_of_dead_workers(now - DEAD_AFTER)
@@ -76,7 +90,11 @@ class Monitor:
     def _mend(self, run: Run, now: datetime) -> int:
         watched = self.watched[run.run_id]
         watched.last_look_at = now
-        mended = self.mender.mend(self.mender.runner.contexts.of(run), quiet=QUIET)
+        try:
+            mended = self.mender.mend(self.mender.runner.contexts.of(run), quiet=QUIET)
+        except NotFoundError as error:
+            logger.warning("Run %s cannot be looked at: %s", run.run_id, error)
+            return 0
         if mended.sent:
             went_on = mended.newest is not None and watched.sent_at is not None and mended.newest > watched.sent_at
             watched.times_sent = 1 if went_on else watched.times_sent + 1

@@ -15,6 +15,7 @@ from orchord.spi import (
     OrchordInstance,
     RunLauncher,
     RunWatch,
+    as_skips,
     begin,
     utc_now,
 )
@@ -22,7 +23,6 @@ from orchord_workers.app import broker_errors_translated, close_app, make_app
 from orchord_workers.canvas import Canvas
 from orchord_workers.endings import Endings, publish_end
 from orchord_workers.mending import IN_PROCESS_EXECUTOR
-from orchord_workers.step_runner import as_skips
 
 
 class CeleryRunLauncher(RunLauncher):

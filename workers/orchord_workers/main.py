@@ -18,6 +18,7 @@ from celery.platforms import SecurityWarning
 from orchord.spi import (
     CodeLocationLoadError,
     ErrorInfo,
+    Heartbeat,
     LocationTarget,
     OrchordInstance,
     Settings,
@@ -26,7 +27,6 @@ from orchord.spi import (
 )
 from orchord_workers.app import make_app
 from orchord_workers.canvas import Canvas
-from orchord_workers.heartbeat import Heartbeat
 from orchord_workers.interrupts import INTERRUPT_SIGNAL, Interrupts
 from orchord_workers.orphans import OrphanReports
 from orchord_workers.process import WorkerProcess
@@ -83,7 +83,7 @@ def run_worker(
         watched.value = has_watchers(worker)
         orphans.look()
 
-    heartbeat = Heartbeat(instance, process.worker_id, code.name, (steps_queue(code.name),), on_beat)
+    heartbeat = Heartbeat(instance.storage, process.worker_id, code.name, (steps_queue(code.name),), on_beat)
     _connect_signals(process, heartbeat)
     # No connection may be open while the pool forks.
     instance.storage.dispose()

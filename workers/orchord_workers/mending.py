@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchord.spi import (
+    EXECUTED_BY_TAG,
     Attempt,
     AttemptStatus,
     Claim,
     EndRun,
     ErrorInfo,
+    NotFoundError,
     Part,
     RunMachine,
-    RunNotFoundError,
     SkipStep,
     StartStep,
     StepMessage,
@@ -72,8 +73,8 @@ class Mender:
             self.mend_run(run_id)
 
     def mend_run(self, run_id: str) -> None:
-        """Mend a run, if it is still there."""
-        with contextlib.suppress(RunNotFoundError):
+        """Mend a run, if it and its plan are still there."""
+        with contextlib.suppress(NotFoundError):
             self.mend(self.runner.contexts.read(run_id))
 
     def mend(self, context: RunContext, *, quiet: timedelta = timedelta(0)) -> Mended:
@@ -84,7 +85,7 @@ class Mender:
             quiet: Do nothing when something has happened in the run more recently than this.
         """
         run = self.storage.runs.get(context.run.run_id)
-        if run.status.is_terminal:
+        if run.status.is_terminal or EXECUTED_BY_TAG in run.tags:
             return Mended(0, run.ended_at)
         attempts = self.storage.attempts.of_run(run.run_id)
         newest = max((moment for attempt in attempts for moment in moments_of(attempt)), default=None)

@@ -43,6 +43,7 @@ from orchord.spi import (
     StepMessage,
     StepRequest,
     StepResult,
+    as_skips,
     decide,
     execute_step,
     follow,
@@ -351,11 +352,6 @@ class StepRunner:
         except ExecutionInterrupted:
             # It struck before or after the user's code, where execute_step does not look for it.
             return canceled_result(message.step_key, utc_now())
-
-
-def as_skips(commands: Sequence[SkipStep]) -> tuple[Skip, ...]:
-    """Return skip commands as storage stores them."""
-    return tuple(Skip(command.step_key, command.status, command.reason) for command in commands)
 
 
 def failed_result(step_key: str, error: ErrorInfo, at: datetime) -> StepResult:

@@ -6,29 +6,27 @@ So a run whose process has died is taken over where it stopped, and its steps ar
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Sequence
 
 from orchord.spi import (
     STEP_END_STATUSES,
     Attempt,
     AttemptStatus,
-    Claim,
     ErrorInfo,
     Finish,
+    FinishResult,
     Progress,
     RunStatus,
     Skip,
     SkipStep,
-    Step,
-    StepResult,
+    StoredSink,
     run_in_process,
     utc_now,
 )
 from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
 from orchord_workers.persistence import patiently
-from orchord_workers.step_runner import StepRunner, as_skips, failed_result, run_or_none
+from orchord_workers.step_runner import StepRunner, failed_result, run_or_none
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ def run_whole(runner: StepRunner, run_id: str) -> None:
     if run.status is RunStatus.CANCELING:
         cancel_rest(runner, context)
         return
-    sink = StorageSink(runner, context, attempts)
+    sink = WorkerSink(runner, run_id, attempts)
     if context.job is None or context.resolved is None:
         fail_first_step(context, sink, context.fault or ErrorInfo("JobNotFoundError", "the job cannot be loaded"))
         return
@@ -61,65 +59,32 @@ def run_whole(runner: StepRunner, run_id: str) -> None:
             compute_logs=runner.instance.compute_log_manager,
             progress=progress_of(attempts),
         )
-    if not sink.has_ended and runner.instance.storage.runs.get(run_id).status is RunStatus.CANCELING:
+    if sink.run_status is None and runner.instance.storage.runs.get(run_id).status is RunStatus.CANCELING:
         cancel_rest(runner, context)
 
 
-class StorageSink:
-    """Writes a run in process down, step by step."""
+class WorkerSink(StoredSink):
+    """Writes a run in a pool child down, and tells of its end."""
 
-    def __init__(self, runner: StepRunner, context: RunContext, attempts: Sequence[Attempt]) -> None:
-        self._runner = runner
-        self._run_id = context.run.run_id
-        self._storage = runner.instance.storage
-        self._token = ""
-        self._retries = {key: retry for key, (_, retry) in progress_of(attempts).attempts.items()}
-        self.has_ended = False
-
-    def claim(self, step: Step, attempt: int) -> bool:
-        """Claim an attempt; False when the run does not go on, or another process has the step."""
-        self._token = secrets.token_hex(8)
-        claim = Claim(
-            run_id=self._run_id,
-            step_key=step.key,
-            attempt=attempt,
-            retry_number=self._retries.get(step.key, -1) + 1,
-            token=self._token,
-            worker_id=self._runner.holder.worker_id,
-            process_id=self._runner.holder.process_id,
-            at=utc_now(),
+    def __init__(self, runner: StepRunner, run_id: str, attempts: Sequence[Attempt]) -> None:
+        super().__init__(
+            runner.instance.storage,
+            run_id,
+            worker_id=runner.holder.worker_id,
+            process_id=runner.holder.process_id,
+            retries={key: retry + 1 for key, (_, retry) in progress_of(attempts).attempts.items()},
         )
-        return self._storage.attempts.claim(claim, want_run=False).claimed
+        self._notify_end = runner.notify_end
 
-    def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
-        """Store how an attempt ended."""
-        if result.status is AttemptStatus.UP_FOR_RETRY:
-            self._retries[step.key] = self._retries.get(step.key, -1) + 1
-        finish = Finish(
-            run_id=self._run_id,
-            step_key=step.key,
-            attempt=attempt,
-            token=self._token,
-            status=result.status,
-            at=utc_now(),
-            outputs=result.outputs,
-            events=result.events,
-            error=result.error,
-            skips=as_skips(skips),
-            ends_run=ends_run,
-        )
-        stored = patiently(lambda: self._storage.attempts.finish(finish))
-        self._note(stored.run_status)
+    def store(self, finish: Finish) -> FinishResult:
+        """Send one finish to storage, however long that takes."""
+        return patiently(lambda: self.storage.attempts.finish(finish))
 
-    def skip(self, skips: Sequence[SkipStep], ends_run: bool) -> None:
-        """Store steps that do not run."""
-        ended = self._storage.attempts.record_skips(self._run_id, as_skips(skips), utc_now(), ends_run=ends_run)
-        self._note(ended)
-
-    def _note(self, status: RunStatus | None) -> None:
+    def note_end(self, status: RunStatus | None) -> None:
+        """Take note of the run's end, and tell those who wait for it."""
+        super().note_end(status)
         if status is not None:
-            self.has_ended = True
-            self._runner.notify_end(self._run_id, status)
+            self._notify_end(self.run_id, status)
 
 
 def progress_of(attempts: Sequence[Attempt]) -> Progress:
@@ -133,7 +98,7 @@ def progress_of(attempts: Sequence[Attempt]) -> Progress:
     return Progress(ends_of(latest.values()), open_attempts)
 
 
-def fail_first_step(context: RunContext, sink: StorageSink, fault: ErrorInfo) -> None:
+def fail_first_step(context: RunContext, sink: WorkerSink, fault: ErrorInfo) -> None:
     """Fail a run that this worker's code cannot carry out, at its first step."""
     first, *others = context.plan.steps
     if sink.claim(first, 1):

@@ -5,9 +5,6 @@ How its steps follow each other is orchord.execution; launching on workers is or
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +14,12 @@ from orchord.cli.runs import report_end
 from orchord.definitions.config.check import check_config
 from orchord.definitions.config.run_config import laid_over
 from orchord.errors import InvalidConfigError, JobNotFoundError, NotFoundError, did_you_mean
-from orchord.events import ErrorInfo, Event, EventType, utc_now
+from orchord.events import Event, EventType, utc_now
 from orchord.execution.in_process import run_in_process
 from orchord.instance.launch import own_tag
+from orchord.instance.recording import RunRecorder
 from orchord.instance.selecting import Selection, select
-from orchord.runs import AttemptStatus, Run, RunStatus, new_run_id
-from orchord.storage.values import Claim, Finish, Skip
+from orchord.runs import Run, RunStatus, new_run_id
 
 if TYPE_CHECKING:
     from orchord.execution.request import StepResult
@@ -59,12 +56,12 @@ def execute_here(
     with opened_instance() as instance:
         run, selection = _new_run(instance, code, job_name, run_config, tags, op_selection, asset_selection)
         resolved = job.resolve_run_config(run.run_config, run.step_keys)
-        _record(instance, code, run, selection)
+        events = _prepared(instance, code, run, selection)
         with shown_progress(run, [step.key for step in selection.plan.steps]) as display:
-            recorder = Recorder(instance.storage, run, display)
+            recorder = ShownRecorder(instance.storage, run, events, display)
             end = run_in_process(
                 job,
-                run,
+                recorder.run,
                 selection.plan,
                 resolved,
                 instance,
@@ -72,26 +69,17 @@ def execute_here(
                 compute_logs=instance.compute_log_manager,
                 emit_live=recorder.show,
             )
-        if end.events:
-            instance.storage.attempts.append_events(run.run_id, end.events)
+            recorder.close(end)
         ended = instance.storage.runs.get(run.run_id)
-        if not ended.status.is_terminal:
-            error = ErrorInfo(type(end.error).__name__, "The run was interrupted.") if end.error else None
-            instance.storage.runs.fail(run.run_id, error, utc_now())
-            ended = instance.storage.runs.get(run.run_id)
         return report_end(instance, ended, as_json=as_json)
 
 
-class Recorder:
+class ShownRecorder(RunRecorder):
     """Writes a run in this process down, step by step, and shows it."""
 
-    def __init__(self, storage: Storage, run: Run, display: Display) -> None:
-        self._storage = storage
-        self._run_id = run.run_id
+    def __init__(self, storage: Storage, run: Run, events: Sequence[Event], display: Display) -> None:
+        super().__init__(storage, run, events)
         self._display = display
-        self._worker_id = f"{socket.gethostname()}-{os.getpid()}"
-        self._token = ""
-        self._retries: dict[str, int] = {}
 
     def show(self, event: Event) -> None:
         """Show an event as it happens."""
@@ -100,51 +88,25 @@ class Recorder:
 
     def claim(self, step: Step, attempt: int) -> bool:
         """Claim an attempt. Another process could only have canceled the run."""
-        self._token = secrets.token_hex(8)
-        now = utc_now()
-        claim = Claim(
-            run_id=self._run_id,
-            step_key=step.key,
-            attempt=attempt,
-            retry_number=self._retries.get(step.key, 0),
-            token=self._token,
-            worker_id=self._worker_id,
-            process_id=os.getpid(),
-            at=now,
-        )
-        claimed = self._storage.attempts.claim(claim).claimed
+        claimed = super().claim(step, attempt)
         if claimed:
             kind = EventType.STEP_START if attempt == 1 else EventType.STEP_RESTARTED
-            self.show(Event(kind, now, step_key=step.key))
+            self.show(Event(kind, utc_now(), step_key=step.key))
         return claimed
 
     def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Store how an attempt ended."""
-        if result.status is AttemptStatus.UP_FOR_RETRY:
-            self._retries[step.key] = self._retries.get(step.key, 0) + 1
-        finish = Finish(
-            run_id=self._run_id,
-            step_key=step.key,
-            attempt=attempt,
-            token=self._token,
-            status=result.status,
-            at=utc_now(),
-            outputs=result.outputs,
-            events=result.events,
-            error=result.error,
-            skips=self._as_skips(skips),
-            ends_run=ends_run,
-        )
-        self._storage.attempts.finish(finish)
+        super().finish(step, attempt, result, skips, ends_run)
+        self._show_skips(skips)
 
     def skip(self, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Store steps that do not run."""
-        self._storage.attempts.record_skips(self._run_id, self._as_skips(skips), utc_now(), ends_run=ends_run)
+        super().skip(skips, ends_run)
+        self._show_skips(skips)
 
-    def _as_skips(self, skips: Sequence[SkipStep]) -> tuple[Skip, ...]:
+    def _show_skips(self, skips: Sequence[SkipStep]) -> None:
         for skip in skips:
             self.show(Event(EventType.STEP_SKIPPED, utc_now(), skip.reason, skip.step_key))
-        return tuple(Skip(skip.step_key, skip.status, skip.reason) for skip in skips)
 
 
 def _new_run(
@@ -178,7 +140,7 @@ def _new_run(
     return run, selection
 
 
-def _record(instance: OrchordInstance, code: CodeLocation, run: Run, selection: Selection) -> None:
+def _prepared(instance: OrchordInstance, code: CodeLocation, run: Run, selection: Selection) -> list[Event]:
     try:
         instance.storage.locations.job_snapshot(run.job_snapshot_id)
     except NotFoundError:
@@ -190,4 +152,4 @@ def _record(instance: OrchordInstance, code: CodeLocation, run: Run, selection: 
         )
         for step, key in selection.planned_assets
     ]
-    instance.storage.runs.create(run, events)
+    return events

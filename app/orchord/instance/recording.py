@@ -1,13 +1,12 @@
 """Writing down a run that this process carries out by itself, so that it is found like those that were launched.
 
-``execute_in_process(instance=...)`` and ``materialize(..., instance=...)`` tell it of each start and end. Runs on
-workers are written down by orchord_workers.
+``execute_in_process(instance=...)``, ``materialize(..., instance=...)`` and ``orchord job execute`` tell it of each
+start and end. Runs on workers are written down by orchord_workers.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 from collections.abc import Sequence
 
@@ -15,85 +14,59 @@ import msgspec
 
 from orchord.events import Event, EventType, utc_now
 from orchord.execution import RunEnd, StepResult
+from orchord.instance.heartbeat import Heartbeat
+from orchord.instance.sink import StoredSink
 from orchord.plan.machine import SkipStep
 from orchord.plan.model import Step
-from orchord.runs import AttemptStatus, Run, RunStatus
-from orchord.storage import Claim, Finish, Skip, Storage
+from orchord.runs import AttemptStatus, Run, RunStatus, new_run_id
+from orchord.storage import Storage
+
+# Names the process that carries a run out by itself. The monitor never gives such a run to workers, who may not have
+# its code: should the process die, the run has failed.
+EXECUTED_BY_TAG = "orchord/executed_by"
 
 
-class RunRecorder:
-    """Writes one run down, step by step. It is a sink of orchord.execution.
+class RunRecorder(StoredSink):
+    """Writes one run down, step by step, with a sign of life of this process while it goes on.
 
     Args:
         storage: the database.
         run: the run; it is created at once.
+        events: what is said of the run at its creation.
 
     Raises:
         ConflictError: a run with this id exists already.
     """
 
-    def __init__(self, storage: Storage, run: Run) -> None:
-        self._storage = storage
-        self._run_id = run.run_id
-        self._token = ""
-        self._retries: dict[str, int] = {}
+    def __init__(self, storage: Storage, run: Run, events: Sequence[Event] = ()) -> None:
+        worker_id = f"in-process@{socket.gethostname()}-{new_run_id()[-12:]}"
+        super().__init__(storage, run.run_id, worker_id=worker_id, process_id=os.getpid())
         starting = Event(EventType.RUN_STARTING, utc_now(), "Run starts in the process that asked for it.")
-        storage.runs.create(msgspec.structs.replace(run, status=RunStatus.STARTING, started_at=None), [starting])
-
-    def claim(self, step: Step, attempt: int) -> bool:
-        """Take an attempt; False when the run was canceled meanwhile."""
-        self._token = secrets.token_hex(8)
-        retry_number = self._retries.get(step.key, -1) + 1
-        self._retries[step.key] = retry_number
-        claim = Claim(
-            run_id=self._run_id,
-            step_key=step.key,
-            attempt=attempt,
-            token=self._token,
-            worker_id=f"in-process@{socket.gethostname()}",
-            at=utc_now(),
-            retry_number=retry_number,
-            process_id=os.getpid(),
-        )
-        return self._storage.attempts.claim(claim).claimed
+        tags = {**run.tags, EXECUTED_BY_TAG: worker_id}
+        self.run = msgspec.structs.replace(run, status=RunStatus.STARTING, started_at=None, tags=tags)
+        storage.runs.create(self.run, events or [starting])
+        # Most such runs have ended before the first beat is due: it is not written ahead.
+        self._heartbeat = Heartbeat(storage, worker_id, run.location)
+        self._heartbeat.start(beats_at_once=False)
 
     def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Write the end of an attempt, and all that came of it."""
         if result.status is AttemptStatus.CANCELED:
             self._cancel()
-        self._storage.attempts.finish(
-            Finish(
-                run_id=self._run_id,
-                step_key=step.key,
-                attempt=attempt,
-                token=self._token,
-                status=result.status,
-                at=utc_now(),
-                outputs=result.outputs,
-                events=result.events,
-                error=result.error,
-                skips=_stored(skips),
-                ends_run=ends_run,
-            )
-        )
-
-    def skip(self, skips: Sequence[SkipStep], ends_run: bool) -> None:
-        """Write steps that do not run though no step has ended."""
-        self._storage.attempts.record_skips(self._run_id, _stored(skips), utc_now(), ends_run)
+        super().finish(step, attempt, result, skips, ends_run)
 
     def close(self, end: RunEnd) -> None:
         """Write what came after the last step; end the run if it was stopped before its end."""
-        if end.events:
-            self._storage.attempts.append_events(self._run_id, end.events)
-        if end.status is None:
-            self._cancel()
-            self._storage.runs.end(self._run_id, utc_now())
+        try:
+            if end.events:
+                self.storage.attempts.append_events(self.run_id, end.events)
+            if end.status is None:
+                self._cancel()
+                self.storage.runs.end(self.run_id, utc_now())
+        finally:
+            self._heartbeat.stop()
 
     def _cancel(self) -> None:
         canceling = Event(EventType.RUN_CANCELING, utc_now(), "Run was interrupted.", level=30)
         allowed = {RunStatus.STARTING, RunStatus.STARTED}
-        self._storage.runs.set_status(self._run_id, RunStatus.CANCELING, allowed_from=allowed, event=canceling)
-
-
-def _stored(skips: Sequence[SkipStep]) -> tuple[Skip, ...]:
-    return tuple(Skip(skip.step_key, skip.status, skip.reason) for skip in skips)
+        self.storage.runs.set_status(self.run_id, RunStatus.CANCELING, allowed_from=allowed, event=canceling)

@@ -25,6 +25,12 @@ class Contexts:
 class Runner:
     contexts = Contexts()
 
+    def __init__(self) -> None:
+        self.ended: list[tuple[str, RunStatus]] = []
+
+    def notify_end(self, run_id: str, status: RunStatus) -> None:
+        self.ended.append((run_id, status))
+
 
 @dataclass
 class RecordingMender:
@@ -64,8 +70,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def a_run(instance: OrchordInstance, clock: Clock) -> str:
-    run = Run(new_run_id(), "a_job", "here", RunStatus.STARTING, "snapshot", clock.now)
+def a_run(instance: OrchordInstance, clock: Clock, tags: dict[str, str] | None = None) -> str:
+    run = Run(new_run_id(), "a_job", "here", RunStatus.STARTING, "snapshot", clock.now, tags=tags or {})
     instance.storage.runs.create(run, [])
     return run.run_id
 
@@ -130,3 +136,43 @@ def test_a_run_that_has_ended_is_forgotten(instance: OrchordInstance, clock: Clo
     instance.storage.runs.end(run_id, clock.now)
     monitor.look()
     assert monitor.watched == {}
+
+
+def test_a_run_in_a_process_of_its_own_is_left_to_it_and_fails_when_the_process_has_died(
+    instance: OrchordInstance, clock: Clock
+) -> None:
+    from orchord.storage.values import WorkerRow
+
+    mender = RecordingMender()
+    monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
+    lives, dies = (a_run(instance, clock, {"orchord/executed_by": name}) for name in ("lives", "dies"))
+    for _ in range(15):
+        clock.forward(timedelta(seconds=1))
+        instance.storage.workers.beat(WorkerRow("lives", "host", 1, "here", (), clock.now, clock.now))
+        monitor.look()
+    assert instance.storage.runs.get(lives).status is RunStatus.STARTING
+    failed = instance.storage.runs.get(dies)
+    assert failed.status is RunStatus.FAILURE
+    assert failed.error is not None
+    assert "dies, has died" in failed.error.message
+    assert mender.looked_at == []
+    assert mender.runner.ended == [(dies, RunStatus.FAILURE)]
+
+
+def test_a_run_whose_plan_is_gone_does_not_keep_the_others_from_being_looked_at(
+    instance: OrchordInstance, clock: Clock
+) -> None:
+    from orchord.errors import LocationNotFoundError
+
+    class FailingFor(RecordingMender):
+        def mend(self, context: Run, *, quiet: timedelta) -> Mended:
+            if context.run_id == gone:
+                raise LocationNotFoundError("no such snapshot")
+            return super().mend(context, quiet=quiet)
+
+    mender = FailingFor()
+    monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
+    gone, other = a_run(instance, clock), a_run(instance, clock)
+    clock.forward(QUIET)
+    assert monitor.look() == 1
+    assert mender.looked_at == [other]

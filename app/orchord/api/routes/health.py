@@ -70,7 +70,7 @@ def check_broker() -> CheckBody:
 def check_workers() -> list[CheckBody]:
     """Count the live workers of each code location."""
     storage = the_instance().storage
-    alive = Counter(worker.location for worker in storage.workers.alive(utc_now() - WORKER_SILENCE))
+    alive = Counter(worker.location for worker in storage.workers.alive(utc_now() - WORKER_SILENCE) if worker.queues)
     names = sorted({row.name for row in storage.locations.all()} | set(alive))
     if not names:
         return [CheckBody(name="workers", is_ok=False, detail="no worker has published a code location yet")]

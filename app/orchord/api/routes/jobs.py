@@ -34,7 +34,9 @@ job_routes = Routes("jobs", "What can be run.")
 
 def workers_alive() -> Counter[str]:
     """Return how many workers of each location have reported themselves of late."""
-    return Counter(worker.location for worker in the_instance().storage.workers.alive(utc_now() - WORKER_SILENCE))
+    return Counter(
+        worker.location for worker in the_instance().storage.workers.alive(utc_now() - WORKER_SILENCE) if worker.queues
+    )
 
 
 @location_routes.get("/locations", {200: LocationList})

@@ -1,6 +1,6 @@
-"""A worker's sign of life in the database, by which the monitor tells a dead worker from a slow one.
+"""A process's sign of life in the database, by which the monitor tells a dead process from a slow one.
 
-Written by a thread of the parent process: a pool child that is busy, or dead, does not stop it.
+Written by a thread: a worker's pool child that is busy, or dead, does not stop it, nor does a long step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from orchord.spi import OrchordInstance, StorageUnavailableError, WorkerRow, utc_now
+from orchord.errors import StorageUnavailableError
+from orchord.events import utc_now
+from orchord.storage import Storage, WorkerRow
 
 logger = logging.getLogger(__name__)
 
@@ -20,28 +22,38 @@ INTERVAL_SECONDS = 2.0
 
 
 class Heartbeat:
-    """Beats until it is stopped; then takes the worker's row away. ``on_beat`` is called with every beat."""
+    """Beats until it is stopped; then takes the process's row away.
+
+    Args:
+        storage: the database.
+        worker_id: the identity of the process.
+        location: the code location that it works for.
+        queues: the queues that it consumes; none for a process that carries out a run of its own.
+        on_beat: is called with every beat.
+    """
 
     def __init__(
         self,
-        instance: OrchordInstance,
+        storage: Storage,
         worker_id: str,
         location: str,
-        queues: tuple[str, ...],
-        on_beat: Callable[[], None],
+        queues: tuple[str, ...] = (),
+        on_beat: Callable[[], None] = lambda: None,
     ) -> None:
-        self._instance = instance
+        self._storage = storage
         self._worker_id = worker_id
         self._location = location
         self._queues = queues
         self._on_beat = on_beat
         self._started_at: datetime = utc_now()
+        self._has_beaten = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="orchord-heartbeat", daemon=True)
 
-    def start(self) -> None:
-        """Beat once, so that the worker is known before it takes work, then go on in the background."""
-        self._beat()
+    def start(self, *, beats_at_once: bool = True) -> None:
+        """Go on beating in the background; by default beat once first, so that a worker is known before it works."""
+        if beats_at_once:
+            self._beat()
         self._thread.start()
 
     def stop(self) -> None:
@@ -49,8 +61,10 @@ class Heartbeat:
         self._stopped.set()
         if self._thread.ident is not None:  # a worker that never reached its broker never began to beat
             self._thread.join(timeout=10)
+        if not self._has_beaten:
+            return
         try:
-            self._instance.storage.workers.remove(self._worker_id)
+            self._storage.workers.remove(self._worker_id)
         except StorageUnavailableError as error:
             logger.warning("Could not sign off: %s", error)
 
@@ -63,7 +77,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         self._on_beat()
-        self._instance.storage.workers.beat(
+        self._storage.workers.beat(
             WorkerRow(
                 worker_id=self._worker_id,
                 hostname=socket.gethostname(),
@@ -74,3 +88,4 @@ class Heartbeat:
                 last_seen_at=utc_now(),
             )
         )
+        self._has_beaten = True

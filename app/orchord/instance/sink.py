@@ -1,0 +1,102 @@
+"""Writing down a run whose steps follow each other in one process: claims, ends and skips, as for any other run.
+
+One sink for every such process: a worker's pool child (orchord_workers.whole_run), the command (cli/executing.py) and
+user code (recording.py). They differ in what they add around it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+from orchord.events import utc_now
+from orchord.execution import StepResult
+from orchord.plan.machine import SkipStep
+from orchord.plan.model import Step
+from orchord.runs import AttemptStatus, RunStatus
+from orchord.storage import Claim, Finish, FinishResult, Skip, Storage
+
+
+class StoredSink:
+    """A sink of orchord.execution over storage.
+
+    Args:
+        storage: the database.
+        run_id: the run.
+        worker_id: who claims its attempts, as the heartbeat names it.
+        process_id: the process that carries the run out.
+        retries: the number of retries that each step has had so far, for a run that is taken over.
+
+    Attributes:
+        run_status: the run's terminal status, once this sink has ended the run.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        run_id: str,
+        *,
+        worker_id: str,
+        process_id: int,
+        retries: Mapping[str, int] | None = None,
+    ) -> None:
+        self.storage = storage
+        self.run_id = run_id
+        self.run_status: RunStatus | None = None
+        self._worker_id = worker_id
+        self._process_id = process_id
+        self._token = ""
+        self._retries = dict(retries or {})
+
+    def claim(self, step: Step, attempt: int) -> bool:
+        """Claim an attempt; False when the run does not go on, or another process has the step."""
+        self._token = secrets.token_hex(8)
+        claim = Claim(
+            run_id=self.run_id,
+            step_key=step.key,
+            attempt=attempt,
+            retry_number=self._retries.get(step.key, 0),
+            token=self._token,
+            worker_id=self._worker_id,
+            process_id=self._process_id,
+            at=utc_now(),
+        )
+        return self.storage.attempts.claim(claim).claimed
+
+    def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
+        """Store how an attempt ended, and all that came of it."""
+        if result.status is AttemptStatus.UP_FOR_RETRY:
+            self._retries[step.key] = self._retries.get(step.key, 0) + 1
+        finish = Finish(
+            run_id=self.run_id,
+            step_key=step.key,
+            attempt=attempt,
+            token=self._token,
+            status=result.status,
+            at=utc_now(),
+            outputs=result.outputs,
+            events=result.events,
+            error=result.error,
+            skips=as_skips(skips),
+            ends_run=ends_run,
+        )
+        self.note_end(self.store(finish).run_status)
+
+    def skip(self, skips: Sequence[SkipStep], ends_run: bool) -> None:
+        """Store steps that do not run though no step has ended."""
+        at = utc_now()
+        self.note_end(self.storage.attempts.record_skips(self.run_id, as_skips(skips), at, ends_run=ends_run))
+
+    def store(self, finish: Finish) -> FinishResult:
+        """Send one finish to storage."""
+        return self.storage.attempts.finish(finish)
+
+    def note_end(self, status: RunStatus | None) -> None:
+        """Take note of the run's end, if that was it."""
+        if status is not None:
+            self.run_status = status
+
+
+def as_skips(commands: Sequence[SkipStep]) -> tuple[Skip, ...]:
+    """Return skip commands as storage takes them."""
+    return tuple(Skip(command.step_key, command.status, command.reason) for command in commands)
