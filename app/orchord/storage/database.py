@@ -43,6 +43,9 @@ _POSTGRES_CONNECT = {
     "tcp_user_timeout": 20_000,
 }
 
+# How often processes that open a new SQLite file at the same time may get in each other's way.
+_WAL_ATTEMPTS = 100
+
 _open_databases: weakref.WeakSet[Database] = weakref.WeakSet()
 _inherited_pools: list[Any] = []
 
@@ -227,8 +230,24 @@ class Database:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "cache_size = -16000"):
+    _use_wal(connection)
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON", "cache_size = -16000"):
         connection.execute(f"PRAGMA {pragma}").fetchone()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new file to write-ahead logging. The file keeps that, so whoever comes later finds it done."""
+    for attempts_left in reversed(range(_WAL_ATTEMPTS)):
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not attempts_left:
+                raise
+        # SQLite does not wait for the lock when it switches, but refuses at once. Beginning to write does wait.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
 
 
 def _forget_connections_in_child() -> None:
