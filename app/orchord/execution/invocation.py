@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from orchord.definitions.assets.definition import AssetsDefinition
@@ -49,20 +50,35 @@ def invoke(definition: OpDefinition | AssetsDefinition, args: tuple[Any, ...], k
         op_def = definition.op
     else:
         op_def = definition
-    call = _Call(op_def, assets, args, dict(kwargs))
-    return call.checked(call.returned())
+    call = _Call(op_def, assets, dict(kwargs))
+    is_lazy = False
+    try:
+        call.bind(args)
+        returned = call.returned()
+        is_lazy = inspect.isgenerator(returned) or inspect.isasyncgen(returned) or inspect.isawaitable(returned)
+        return call.checked(returned)
+    finally:
+        # What comes later is not there yet; the call's own resources are torn down when it has come.
+        if not is_lazy:
+            call.set_up.close()
 
 
 class _Call:
     """One direct call: its arguments sorted by what they are for."""
 
-    def __init__(self, op_def: OpDefinition, assets: StepAssets, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, op_def: OpDefinition, assets: StepAssets, kwargs: dict[str, Any]) -> None:
         self.op_def = op_def
         self.assets = assets
-        self.context = self._context(args, kwargs)
-        if args and (isinstance(args[0], OpExecutionContext) or (op_def.has_context and args[0] is None)):
-            args = args[1:]
+        self.kwargs = kwargs
         self.parameters: dict[str, Any] = {}
+        self.set_up = ExitStack()
+
+    def bind(self, args: tuple[Any, ...]) -> None:
+        """Sort the arguments by what they are for."""
+        kwargs = self.kwargs
+        self.context = self._context(args, kwargs)
+        if args and (isinstance(args[0], OpExecutionContext) or (self.op_def.has_context and args[0] is None)):
+            args = args[1:]
         args = self._resources(args, kwargs)
         args = self._config(args, kwargs)
         self.inputs = self._inputs(args, kwargs)
@@ -95,11 +111,11 @@ class _Call:
                     raise InvalidInvocationError(
                         f"Resource '{key}' is given twice: in the context and as {parameter}=. Give it once."
                     )
-                self.parameters[parameter] = _as_value(kwargs.pop(parameter))
+                self.parameters[parameter] = self._as_value(kwargs.pop(parameter))
             elif key in held:
                 self.parameters[parameter] = held.get(key)
             elif args and hasattr(type(args[0]), "get_resource_definition"):
-                self.parameters[parameter] = _as_value(args[0])
+                self.parameters[parameter] = self._as_value(args[0])
                 args = args[1:]
         by_parameter = {self.op_def.resource_params[parameter] for parameter in self.parameters}
         missing = sorted(key for key in self.op_def.required_resource_keys - by_parameter if key not in held)
@@ -165,6 +181,12 @@ class _Call:
                 raise TypeCheckError(f"Input '{name}' of op '{op_def.name}' does not fit its type: {mistake}")
         return values
 
+    def _as_value(self, given: Any) -> Any:
+        """Return what user code gets of a resource that is given as an object, set up until the call has ended."""
+        if not hasattr(type(given), "get_resource_definition"):
+            return given
+        return self.set_up.enter_context(given.process_config_and_initialize_cm())
+
     def returned(self) -> Any:
         """Call the body."""
         arguments = {**self.inputs, **self.parameters}
@@ -190,17 +212,20 @@ class _Call:
         return returned
 
     def _checked_items(self, items: Iterator[Any]) -> Iterator[Any]:
-        for item in items:
-            self._check(item)
-            yield item
+        with self.set_up:
+            for item in items:
+                self._check(item)
+                yield item
 
     async def _checked_async_items(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for item in items:
-            self._check(item)
-            yield item
+        with self.set_up:
+            async for item in items:
+                self._check(item)
+                yield item
 
     async def _checked_later(self, awaitable: Awaitable[Any]) -> Any:
-        return self.checked(await awaitable)
+        with self.set_up:
+            return self.checked(await awaitable)
 
     def _check(self, result: Any) -> None:
         if not isinstance(result, Output):
@@ -219,12 +244,6 @@ def _filled(declared: In, values: dict[str, Any], name: str) -> bool:
     if declared.has_default_value:
         values[name] = declared.default_value
     return declared.has_default_value
-
-
-def _as_value(given: Any) -> Any:
-    """Return what user code gets of a resource that is given as an object."""
-    initialise = getattr(given, "process_config_and_initialize", None)
-    return initialise() if initialise is not None else given
 
 
 def _assets_of(definition: AssetsDefinition) -> StepAssets:

@@ -54,7 +54,9 @@ class OutputHandler:
             version = result.data_version.value if result.data_version is not None else None
             name = self.scope.assets.output_of(key)
             value = result.value if result.has_value else None
-            self._output(name, value, result.metadata, result.tags, version, stores=result.has_value)
+            self._output(
+                name, value, normalize_metadata(result.metadata), result.tags, version, stores=result.has_value
+            )
         elif isinstance(result, ObserveResult):
             self._observe(result)
         else:
@@ -226,7 +228,7 @@ class OutputHandler:
         self.scope.journal.add(
             EventType.ASSET_OBSERVATION,
             f"Observed asset {name}",
-            {"metadata": metadata_json(result.metadata), "tags": tags},
+            {"metadata": metadata_json(normalize_metadata(result.metadata)), "tags": tags},
             asset_key=name,
         )
 

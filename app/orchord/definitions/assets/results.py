@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey
 from orchord.definitions.assets.labels import checked_tags
 from orchord.definitions.in_out import NO_VALUE, NoValueSentinel
-from orchord.definitions.metadata import MetadataValue, normalize_metadata
+from orchord.definitions.metadata import normalize_metadata
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class _AssetResult:
     """What the four results share."""
 
     asset_key: AssetKey | None
-    metadata: dict[str, MetadataValue]
+    metadata: dict[str, Any]
     tags: dict[str, str]
 
     def _set(
@@ -81,6 +81,8 @@ class MaterializeResult(_AssetResult, Generic[T]):
         value: T | NoValueSentinel = NO_VALUE,
     ) -> None:
         self._set(asset_key, metadata, tags)
+        # As it was given: tests of a body compare with plain values. What is recorded is made of it later.
+        self.metadata = dict(metadata or {})
         self.data_version = data_version
         self.value = value
 
@@ -101,6 +103,7 @@ class ObserveResult(_AssetResult):
         tags: Mapping[str, str] | None = None,
     ) -> None:
         self._set(asset_key, metadata, tags)
+        self.metadata = dict(metadata or {})
         self.data_version = data_version
 
 

@@ -73,10 +73,10 @@ def test_a_result_tells_a_missing_value_from_none():
     assert dg.MaterializeResult(value=None).has_value
 
 
-def test_results_normalize_key_metadata_and_tags():
+def test_results_normalize_the_key_and_keep_metadata_as_given():
     result = dg.MaterializeResult("orders", metadata={"rows": 3}, data_version=DataVersion("v1"), tags={"a": "b"})
     assert result.asset_key == dg.AssetKey("orders")
-    assert result.metadata == {"rows": dg.MetadataValue.int(3)}
+    assert result.metadata == {"rows": 3}
     assert result.data_version == DataVersion("v1")
     assert result == dg.MaterializeResult(
         ["orders"], metadata={"rows": 3}, data_version=DataVersion("v1"), tags={"a": "b"}
@@ -87,6 +87,7 @@ def test_results_normalize_key_metadata_and_tags():
 def test_events_of_assets_say_which_asset():
     event = dg.AssetMaterialization(["shop", "orders"], description="done", metadata={"rows": 1}, partition="2024")
     assert (event.label, event.partition, event.description) == ("shop/orders", "2024", "done")
+    assert event.metadata == {"rows": dg.MetadataValue.int(1)}
     assert dg.AssetObservation("orders").label == "orders"
 
 

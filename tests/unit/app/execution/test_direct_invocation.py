@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+import orchord as dg
 from orchord.definitions.assets.decorators import asset, multi_asset
 from orchord.definitions.assets.results import AssetMaterialization, MaterializeResult
 from orchord.definitions.assets.spec import AssetSpec
@@ -216,3 +218,61 @@ def test_the_context_of_a_running_step_is_not_for_direct_calls() -> None:
 
     with pytest.raises(InvalidInvocationError, match="called with the context of a running step"):
         calling.execute_in_process()
+
+
+class _Door(dg.ConfigurableResource):
+    name: str
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[_Door]:
+        told.append(f"open {self.name}")
+        try:
+            yield self
+        finally:
+            told.append(f"shut {self.name}")
+
+
+told: list[str] = []
+
+
+def test_a_resource_that_is_given_is_torn_down_when_the_call_has_ended() -> None:
+    @dg.op
+    def enter(door: _Door) -> str:
+        told.append("in")
+        return door.name
+
+    @dg.op(out={"a": dg.Out(), "b": dg.Out()})
+    def several(door: _Door) -> Iterator[dg.Output[str]]:
+        yield dg.Output(door.name, "a")
+        told.append("between")
+        yield dg.Output(door.name, "b")
+
+    @dg.op
+    async def later(door: _Door) -> str:
+        told.append("late")
+        return door.name
+
+    told.clear()
+    assert enter(door=_Door(name="d")) == "d"
+    assert told == ["open d", "in", "shut d"]
+    told.clear()
+    assert len(list(several(_Door(name="e")))) == 2
+    assert told == ["open e", "between", "shut e"]
+    told.clear()
+    assert asyncio.run(later(_Door(name="f"))) == "f"
+    assert told == ["open f", "late", "shut f"]
+    told.clear()
+    with pytest.raises(dg.InvalidInvocationError, match="no input 'nothing'"):
+        enter(door=_Door(name="g"), nothing=1)
+    assert told == ["open g", "shut g"]
+
+
+def test_what_a_body_says_of_an_asset_is_there_as_it_was_said() -> None:
+    @dg.asset
+    def table() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult(metadata={"rows": 3})
+
+    assert table().metadata["rows"] == 3
+    assert dg.ObserveResult(metadata={"rows": 3}).metadata == {"rows": 3}
+    with pytest.raises(dg.InvalidDefinitionError):
+        dg.MaterializeResult(metadata={"rows": object()})
