@@ -37,6 +37,7 @@ def load_assets_from_modules(
     key_prefix: CoercibleToAssetKeyPrefix | None = None,
     *,
     source_key_prefix: CoercibleToAssetKeyPrefix | None = None,
+    include_specs: bool = False,
 ) -> list[LoadedAsset]:
     """Return the assets that modules hold at their top level, lists of assets included.
 
@@ -45,6 +46,7 @@ def load_assets_from_modules(
         group_name: the group that all of them are put into.
         key_prefix: parts put before the keys of assets that are made, wherever they are named.
         source_key_prefix: parts put before the keys of external assets.
+        include_specs: whether AssetSpecs are taken too.
 
     Raises:
         InvalidDefinitionError: an asset is in another group already, or the group's name is not valid.
@@ -52,7 +54,7 @@ def load_assets_from_modules(
     mistakes = group_mistakes(group_name, "load_assets_from_modules")
     if mistakes:
         raise InvalidDefinitionError(mistakes[0])
-    found = list(_members(modules, _ASSETS))
+    found = list(_members(modules, _ASSETS if include_specs else (AssetsDefinition, SourceAsset)))
     replacements: dict[AssetKey, AssetKey] = {}
     for asset in found:
         prefix = key_prefix if isinstance(asset, AssetsDefinition) else source_key_prefix
@@ -67,10 +69,13 @@ def load_assets_from_current_module(
     key_prefix: CoercibleToAssetKeyPrefix | None = None,
     *,
     source_key_prefix: CoercibleToAssetKeyPrefix | None = None,
+    include_specs: bool = False,
 ) -> list[LoadedAsset]:
     """Return the assets of the module that calls this. See ``load_assets_from_modules``."""
     module = sys.modules[sys._getframe(1).f_globals["__name__"]]
-    return load_assets_from_modules([module], group_name, key_prefix, source_key_prefix=source_key_prefix)
+    return load_assets_from_modules(
+        [module], group_name, key_prefix, source_key_prefix=source_key_prefix, include_specs=include_specs
+    )
 
 
 def load_assets_from_package_module(
@@ -79,10 +84,13 @@ def load_assets_from_package_module(
     key_prefix: CoercibleToAssetKeyPrefix | None = None,
     *,
     source_key_prefix: CoercibleToAssetKeyPrefix | None = None,
+    include_specs: bool = False,
 ) -> list[LoadedAsset]:
     """Return the assets of a package and of every module in it. See ``load_assets_from_modules``."""
     modules = list(_walk(package_module))
-    return load_assets_from_modules(modules, group_name, key_prefix, source_key_prefix=source_key_prefix)
+    return load_assets_from_modules(
+        modules, group_name, key_prefix, source_key_prefix=source_key_prefix, include_specs=include_specs
+    )
 
 
 def load_assets_from_package_name(
@@ -91,10 +99,13 @@ def load_assets_from_package_name(
     key_prefix: CoercibleToAssetKeyPrefix | None = None,
     *,
     source_key_prefix: CoercibleToAssetKeyPrefix | None = None,
+    include_specs: bool = False,
 ) -> list[LoadedAsset]:
     """Return the assets of the package of this name. See ``load_assets_from_modules``."""
     package = importlib.import_module(package_name)
-    return load_assets_from_package_module(package, group_name, key_prefix, source_key_prefix=source_key_prefix)
+    return load_assets_from_package_module(
+        package, group_name, key_prefix, source_key_prefix=source_key_prefix, include_specs=include_specs
+    )
 
 
 def load_definitions_from_modules(
@@ -106,7 +117,7 @@ def load_definitions_from_modules(
     """Return a Definitions of the assets, jobs, schedules and sensors that modules hold at their top level."""
     found = list(modules)
     return Definitions(
-        assets=load_assets_from_modules(found),
+        assets=load_assets_from_modules(found, include_specs=True),
         jobs=list(_members(found, _JOBS)),
         schedules=list(_members(found, (ScheduleDefinition,))),
         sensors=list(_members(found, (SensorDefinition,))),

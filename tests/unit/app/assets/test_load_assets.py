@@ -45,16 +45,32 @@ def keys(assets) -> list[str]:
 
 
 def test_a_package_is_walked_and_each_object_found_once(package):
-    assert keys(dg.load_assets_from_package_name(package)) == ["orders", "outside", "source", "report"]
+    assert keys(dg.load_assets_from_package_name(package, include_specs=True)) == [
+        "orders",
+        "outside",
+        "source",
+        "report",
+    ]
+
+
+def test_specs_are_taken_when_asked_for(package):
+    assert keys(dg.load_assets_from_package_name(package)) == ["orders", "source", "report"]
 
 
 def test_a_package_module_is_the_same(package):
     module = __import__(package)
-    assert keys(dg.load_assets_from_package_module(module)) == ["orders", "outside", "source", "report"]
+    assert keys(dg.load_assets_from_package_module(module, include_specs=True)) == [
+        "orders",
+        "outside",
+        "source",
+        "report",
+    ]
 
 
 def test_a_key_prefix_changes_own_assets_wherever_they_are_named(package):
-    assets = dg.load_assets_from_package_name(package, key_prefix=["shop", "x"], source_key_prefix="ext")
+    assets = dg.load_assets_from_package_name(
+        package, key_prefix=["shop", "x"], source_key_prefix="ext", include_specs=True
+    )
     assert keys(assets) == ["shop/x/orders", "ext/outside", "ext/source", "shop/x/report"]
     report = assets[-1]
     assert {str(key) for key in report.dependency_keys} == {"shop/x/orders", "ext/outside"}
@@ -63,7 +79,7 @@ def test_a_key_prefix_changes_own_assets_wherever_they_are_named(package):
 
 
 def test_a_group_is_given_to_all(package):
-    assets = dg.load_assets_from_package_name(package, group_name="shop")
+    assets = dg.load_assets_from_package_name(package, group_name="shop", include_specs=True)
     graph = dg.Definitions(assets=assets).get_asset_graph()
     assert {node.group_name for node in graph.nodes.values()} == {"shop"}
 
