@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey
 from orchord.definitions.assets.selection import AssetSelection, CoercibleToAssetSelection
@@ -19,7 +19,10 @@ from orchord.definitions.sensor_definition import (
     SensorType,
     decorating,
 )
-from orchord.definitions.tick import TickContext
+from orchord.definitions.tick import TickContext, resources_of
+
+if TYPE_CHECKING:
+    from orchord.definitions.definitions_object import Definitions
 
 
 class AssetSensorDefinition(SensorDefinition):
@@ -231,9 +234,13 @@ def build_multi_asset_sensor_context(
     cursor: str | None = None,
     sensor_name: str | None = None,
     resources: Mapping[str, Any] | None = None,
+    definitions: Definitions | None = None,
 ) -> MultiAssetSensorEvaluationContext:
-    """Build a context to call or evaluate a multi-asset sensor with in a test."""
+    """Build a context to call or evaluate a multi-asset sensor with in a test.
+
+    Resources that are not given are those of ``definitions``.
+    """
     keys = [AssetKey.from_coercible(key) for key in monitored_assets]
     return MultiAssetSensorEvaluationContext(
-        keys, instance=instance, cursor=cursor, sensor_name=sensor_name, resources=resources
+        keys, instance=instance, cursor=cursor, sensor_name=sensor_name, resources=resources_of(definitions, resources)
     )

@@ -169,6 +169,15 @@ class Definitions:
         """Return the assets and their edges."""
         return self.resolve().asset_graph
 
+    # The newer ones of the field's names for the same questions.
+    resolve_job_def = get_job_def
+    resolve_all_job_defs = get_all_job_defs
+    resolve_implicit_global_asset_job_def = get_implicit_global_asset_job_def
+    resolve_schedule_def = get_schedule_def
+    resolve_sensor_def = get_sensor_def
+    resolve_assets_def = get_assets_def
+    resolve_asset_graph = get_asset_graph
+
     def load_asset_value(
         self,
         asset_key: CoercibleToAssetKey,

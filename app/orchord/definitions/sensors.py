@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from orchord.definitions.asset_sensors import (
     AssetSensorDefinition,
@@ -33,6 +33,10 @@ from orchord.definitions.sensor_definition import (
     SensorEvaluationContext,
     SensorType,
 )
+from orchord.definitions.tick import resources_of
+
+if TYPE_CHECKING:
+    from orchord.definitions.definitions_object import Definitions
 
 __all__ = [
     "AssetSensorDefinition",
@@ -128,13 +132,17 @@ def build_sensor_context(
     last_run_key: str | None = None,
     last_tick_completion_time: datetime | None = None,
     repository_name: str | None = None,
+    definitions: Definitions | None = None,
 ) -> SensorEvaluationContext:
-    """Build a context to call or evaluate a sensor with in a test. Use it in ``with`` if resources need tear-down."""
+    """Build a context to call or evaluate a sensor with in a test. Use it in ``with`` if resources need tear-down.
+
+    Resources that are not given are those of ``definitions``.
+    """
     return SensorEvaluationContext(
         instance,
         cursor,
         sensor_name,
-        resources,
+        resources_of(definitions, resources),
         last_run_key=last_run_key,
         last_tick_completion_time=last_tick_completion_time,
         last_sensor_start_time=last_sensor_start_time,

@@ -20,7 +20,13 @@ from orchord.definitions.type_hints import type_hints
 from orchord.errors import InvalidInvocationError, InvariantViolationError, did_you_mean
 
 if TYPE_CHECKING:
+    from orchord.definitions.definitions_object import Definitions
     from orchord.instance import OrchordInstance
+
+
+def resources_of(definitions: Definitions | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the resources of a code location, with those that are given in their place."""
+    return {**({} if definitions is None else definitions.resolve().resource_defs), **(given or {})}
 
 
 class TickContext:

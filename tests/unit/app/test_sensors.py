@@ -215,3 +215,15 @@ def test_decorators_that_need_arguments_say_so(decorator):
 
         @decorator
         def watcher(context): ...
+
+
+def test_a_context_has_the_resources_of_definitions_unless_others_are_given():
+    @dg.sensor(job_name="j", required_resource_keys={"api", "db"})
+    def watch(context):
+        return dg.SkipReason(f"{context.resources.api} {context.resources.db}")
+
+    defs = dg.Definitions(resources={"api": "live", "db": "live"})
+    context = dg.build_sensor_context(definitions=defs, resources={"db": "fake"})
+    assert watch(context).skip_message == "live fake"
+    several = dg.build_multi_asset_sensor_context(monitored_assets=["a"], definitions=defs)
+    assert several.resources.api == "live"

@@ -153,6 +153,11 @@ class AssetsDefinition:
         """The group of each asset."""
         return {spec.key: spec.group for spec in self.specs}
 
+    @property
+    def descriptions_by_key(self) -> dict[AssetKey, str]:
+        """The description of each asset that has one."""
+        return {spec.key: spec.description for spec in self.specs if spec.description is not None}
+
     def get_asset_spec(self, key: CoercibleToAssetKey | None = None) -> AssetSpec:
         """Return what is known of an asset; without a key, of the only one.
 

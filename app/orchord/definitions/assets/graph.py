@@ -37,6 +37,11 @@ class AssetNode:
     neighbours: tuple[AssetKey, ...] = ()
 
     @property
+    def parent_keys(self) -> frozenset[AssetKey]:
+        """The assets that it depends on."""
+        return frozenset(self.parents)
+
+    @property
     def is_external(self) -> bool:
         """Whether nothing in the location makes it."""
         return not self.is_materializable
@@ -109,6 +114,10 @@ class AssetGraph:
                 if parent != key:
                     children[parent].append(key)
         return {key: tuple(keys) for key, keys in children.items()}
+
+    def get_all_asset_keys(self) -> frozenset[AssetKey]:
+        """Return the keys of all assets, by the field's name."""
+        return self.keys
 
     def get(self, key: AssetKey) -> AssetNode:
         """Return what is known of an asset."""

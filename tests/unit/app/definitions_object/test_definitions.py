@@ -242,3 +242,15 @@ def test_definitions_of_a_function_are_made_when_asked_for():
 
 def test_its_repr_counts():
     assert repr(dg.Definitions(assets=[number, doubled], jobs=[querying])) == "<Definitions 2 assets, 1 jobs>"
+
+
+def test_newer_names_ask_the_same():
+    @dg.asset(description="rows")
+    def table(): ...
+
+    defs = dg.Definitions(assets=[table], jobs=[dg.define_asset_job("all_of_it")])
+    assert [job.name for job in defs.resolve_all_job_defs()] == [job.name for job in defs.get_all_job_defs()]
+    assert defs.resolve_job_def("all_of_it") is defs.get_job_def("all_of_it")
+    assert defs.resolve_asset_graph().get_all_asset_keys() == {dg.AssetKey("table")}
+    assert defs.resolve_asset_graph().get(dg.AssetKey("table")).parent_keys == frozenset()
+    assert table.descriptions_by_key == {dg.AssetKey("table"): "rows"}
