@@ -34,7 +34,10 @@ if _typing.TYPE_CHECKING:
         Out as Out,
     )
     from orchord.definitions.job import job as job
-    from orchord.definitions.job_definition import JobDefinition as JobDefinition
+    from orchord.definitions.job_definition import (
+        JobDefinition as JobDefinition,
+        validate_run_config as validate_run_config,
+    )
     from orchord.definitions.op import (
         op as op,
         OpDefinition as OpDefinition,
@@ -78,6 +81,7 @@ if _typing.TYPE_CHECKING:
         load_definitions_from_package_module as load_definitions_from_package_module,
         load_definitions_from_package_name as load_definitions_from_package_name,
     )
+    from orchord.definitions.assets.map_specs import map_asset_specs as map_asset_specs
     from orchord.definitions.assets.results import (
         AssetMaterialization as AssetMaterialization,
         AssetObservation as AssetObservation,
@@ -434,7 +438,7 @@ else:
             definitions.hooks: failure_hook HookDefinition success_hook
             definitions.in_out: GraphIn GraphOut In Out
             definitions.job: job
-            definitions.job_definition: JobDefinition
+            definitions.job_definition: JobDefinition validate_run_config
             definitions.op: op OpDefinition
             definitions.output: Output
             definitions.retry: Backoff Jitter RetryPolicy
@@ -451,6 +455,7 @@ else:
             definitions.assets.load: load_definitions_from_current_module load_definitions_from_module
             definitions.assets.load: load_definitions_from_modules load_definitions_from_package_module
             definitions.assets.load: load_definitions_from_package_name
+            definitions.assets.map_specs: map_asset_specs
             definitions.assets.results: AssetMaterialization AssetObservation DataVersion MaterializeResult
             definitions.assets.results: ObserveResult
             definitions.assets.selection: AssetSelection

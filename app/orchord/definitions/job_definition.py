@@ -339,3 +339,18 @@ def _no_value(wired: WiredOp, input_name: str) -> str:
         fix = "connect it to an output, or give it a default value"
     sentence = f"input '{input_name}' of step '{wired.key}' has no value, and run config cannot give one of type"
     return f"{sentence} {declared.dagster_type.name}: {fix}"
+
+
+def validate_run_config(job_def: JobDefinition, run_config: Any = None) -> dict[str, Any]:
+    """Return the run config that a run of a job would have: what is given, over the job's own.
+
+    Args:
+        job_def: the job, with its resources.
+        run_config: a dict or a RunConfig.
+
+    Raises:
+        InvalidConfigError: every mistake, with its path.
+    """
+    merged = job_def.merged_run_config(run_config)
+    job_def.resolve_run_config(merged)
+    return merged

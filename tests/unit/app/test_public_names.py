@@ -46,9 +46,9 @@ input_manager io_manager job json_console_logger k8s_job_executor load_assets_fr
 load_assets_from_modules load_assets_from_package_module load_assets_from_package_name
 load_definitions_from_current_module load_definitions_from_module load_definitions_from_modules
 load_definitions_from_package_module load_definitions_from_package_name logger make_python_type_usable_as_dagster_type
-materialize materialize_to_memory mem_io_manager multi_asset multi_asset_sensor multi_or_in_process_executor
-multiprocess_executor op resource run_failure_sensor run_status_sensor schedule sensor success_hook
-usable_as_dagster_type with_resources
+map_asset_specs materialize materialize_to_memory mem_io_manager multi_asset multi_asset_sensor
+multi_or_in_process_executor multiprocess_executor op resource run_failure_sensor run_status_sensor schedule sensor
+success_hook usable_as_dagster_type validate_run_config with_resources
 """.split()  # noqa: SIM905 - as words, they stay readable
 
 # What users must not pay for by importing orchord.

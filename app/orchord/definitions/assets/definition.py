@@ -154,6 +154,16 @@ class AssetsDefinition:
         return {spec.key: spec.group for spec in self.specs}
 
     @property
+    def metadata_by_key(self) -> dict[AssetKey, Mapping[str, Any]]:
+        """The metadata of each asset's definition."""
+        return {spec.key: spec.metadata for spec in self.specs}
+
+    @property
+    def tags_by_key(self) -> dict[AssetKey, Mapping[str, str]]:
+        """The tags of each asset."""
+        return {spec.key: spec.tags for spec in self.specs}
+
+    @property
     def descriptions_by_key(self) -> dict[AssetKey, str]:
         """The description of each asset that has one."""
         return {spec.key: spec.description for spec in self.specs if spec.description is not None}

@@ -96,3 +96,17 @@ def test_tags_of_results_are_strings():
         InvalidDefinitionError, match=r"Tags are not valid: MaterializeResult\(tags=\.\.\.\) has the tag 'n'"
     ):
         dg.MaterializeResult(tags={"n": 1})
+
+
+def test_one_change_is_made_to_many_assets_and_specs():
+    @dg.asset(tags={"tier": "1"}, metadata={"m": 1})
+    def table(): ...
+
+    def owned(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.merge_attributes(owners=["team:data"])
+
+    made, outside = dg.map_asset_specs(owned, [table, dg.AssetSpec("outside")])
+    assert made.get_asset_spec().owners == ("team:data",) == outside.owners
+    assert made.tags_by_key == {dg.AssetKey("table"): {"tier": "1"}}
+    assert made.metadata_by_key == {dg.AssetKey("table"): {"m": 1}}
+    assert table.get_asset_spec().owners == ()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import orchord as dg
 from orchord.definitions.config import Config, ConfigMapping, Field, RunConfig, check_config, config_mapping
 from orchord.definitions.executors import multiprocess_executor
 from orchord.definitions.graph import graph
@@ -376,3 +377,18 @@ def test_config_of_the_executor_is_checked_and_without_one_that_of_the_default()
         "execution.config.max_concurrent: found 'x' (String), expected Int or None.",
         "execution.conf: unknown key. Did you mean 'config'?",
     ]
+
+
+def test_run_config_is_validated_without_a_run():
+    @dg.op(config_schema={"rows": int})
+    def load(context): ...
+
+    @dg.job(config={"ops": {"load": {"config": {"rows": 1}}}})
+    def loading():
+        load()
+
+    assert dg.validate_run_config(loading) == {"ops": {"load": {"config": {"rows": 1}}}}
+    given = dg.RunConfig(ops={"load": {"config": {"rows": 2}}})
+    assert dg.validate_run_config(loading, given)["ops"] == {"load": {"config": {"rows": 2}}}
+    with pytest.raises(dg.InvalidConfigError, match="ops.load.config.row: unknown key. Did you mean 'rows'?"):
+        dg.validate_run_config(loading, {"ops": {"load": {"config": {"row": 2}}}})
