@@ -58,7 +58,8 @@ class InProcessEngine:
     ) -> ExecuteInProcessResult:
         """Run a job in this process, one step after another.
 
-        Values pass through memory where the job has no IO manager of its own.
+        Values pass through memory where the job has no IO manager of its own; those of assets are stored in the
+        instance's folder when an instance is given.
 
         Args:
             job: the job.
@@ -76,7 +77,9 @@ class InProcessEngine:
             InvalidConfigError: the config has mistakes; all of them.
             InvalidSubsetError: the selection names what does not exist.
         """
-        bound = bound_job(job, resources or {}, input_values or {})
+        # What an asset job makes for an instance is there for its later runs, so it is stored.
+        in_memory = instance is None or job.asset_layer is None
+        bound = bound_job(job, resources or {}, input_values or {}, in_memory=in_memory)
         config = job.merged_run_config(run_config)
         plan = compile_plan(bound if input_values else job)
         assets = None if asset_selection is None else selected_assets(bound, asset_selection)
@@ -144,14 +147,16 @@ _in_memory: WeakKeyDictionary[JobDefinition, JobDefinition] = WeakKeyDictionary(
 _complete: WeakSet[JobDefinition] = WeakSet()
 
 
-def bound_job(job: JobDefinition, resources: Mapping[str, Any], input_values: Mapping[str, Any]) -> JobDefinition:
-    """Return the job with what this run replaces. Values stay in memory, if nobody chose where they go.
+def bound_job(
+    job: JobDefinition, resources: Mapping[str, Any], input_values: Mapping[str, Any], *, in_memory: bool = True
+) -> JobDefinition:
+    """Return the job with what this run replaces. Values may stay in memory, if nobody chose where they go.
 
     Raises:
         InvalidDefinitionError: resources are missing; all of them are named.
     """
     chosen = resources.get(DEFAULT_IO_MANAGER_KEY, job.resource_defs.get(DEFAULT_IO_MANAGER_KEY))
-    in_memory = chosen is None or default_io_manager.is_default(chosen)
+    in_memory = in_memory and (chosen is None or default_io_manager.is_default(chosen))
     bound = _with_memory(job) if in_memory else job
     if resources:
         given = {key: as_resource_definition(value) for key, value in resources.items()}

@@ -72,6 +72,15 @@ class OrchordInstance(InstanceReaders, RunControl):
         instance.storage.migrate()
         return instance
 
+    @classmethod
+    def local_temp(cls, tempdir: str | None = None) -> OrchordInstance:
+        """Open an instance in a folder of a test's, with its database up to date; without one, an ephemeral one."""
+        if tempdir is None:
+            return cls.ephemeral()
+        instance = cls(Path(tempdir), InstanceConfig.default(Path(tempdir)))
+        instance.storage.migrate()
+        return instance
+
     _folder: tempfile.TemporaryDirectory[str] | None = None
 
     @cached_property

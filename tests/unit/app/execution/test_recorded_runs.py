@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import orchord as dg
 from orchord.definitions.assets.decorators import asset
 from orchord.definitions.job import job
 from orchord.definitions.op import op
@@ -130,3 +132,18 @@ def test_a_run_id_is_used_once(instance: OrchordInstance) -> None:
     once.execute_in_process(instance=instance, run_id="mine")
     with pytest.raises(ConflictError, match="mine"):
         once.execute_in_process(instance=instance, run_id="mine")
+
+
+def test_the_values_of_an_asset_job_are_stored_in_the_instance_that_is_given(instance: OrchordInstance) -> None:
+    defs = dg.Definitions(assets=[orders, total])
+    defs.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
+    assert defs.load_asset_value("total", instance=instance) == 3
+
+
+def test_a_folder_of_a_test_holds_an_instance(tmp_path: Path) -> None:
+    with OrchordInstance.local_temp(str(tmp_path)) as instance:
+        materialize([orders], instance=instance)
+    with OrchordInstance.local_temp(str(tmp_path)) as instance:
+        assert materialize([orders, total], selection=[total], instance=instance).asset_value("total") == 3
+    with OrchordInstance.local_temp() as instance:
+        assert not instance.has_asset_key("orders")
