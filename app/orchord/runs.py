@@ -101,6 +101,26 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     updated_at: datetime | None = None
     error: ErrorInfo | None = None
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has ended."""
+        return self.status.is_terminal
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the run succeeded."""
+        return self.status is RunStatus.SUCCESS
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the run failed."""
+        return self.status is RunStatus.FAILURE
+
+    @property
+    def is_cancelable(self) -> bool:
+        """Whether the run can still be canceled."""
+        return not self.status.is_terminal and self.status is not RunStatus.CANCELING
+
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """One attempt at one step. ``attempt`` counts from 1; ``retry_number`` counts only retries (from 0).

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchord.definitions.assets.results import AssetMaterialization, AssetObservation
 from orchord.definitions.io_context import note_metadata
 from orchord.definitions.metadata import MetadataValue
+from orchord.definitions.node import Node
 from orchord.errors import InvariantViolationError, did_you_mean
 from orchord.execution.asset_members import AssetMembers
 from orchord.execution.expectations import ExpectationResult
@@ -130,6 +131,13 @@ class OpExecutionContext(AssetMembers):
         if self._op_def is None:
             raise InvariantViolationError("This context belongs to no op yet. Call the op with it first.")
         return self._op_def
+
+    @property
+    def op(self) -> Node[OpDefinition]:
+        """The op as it is used in its graph: ``op.name`` is its alias where it has one."""
+        if self._job_def is None:
+            return Node(self.op_def.name, self.op_def)
+        return self._job_def.node_at(self.step_key)
 
     def has_tag(self, key: str) -> bool:
         """Whether the run has a tag of this name."""

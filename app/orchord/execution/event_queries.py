@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from orchord.definitions.assets.results import AssetMaterialization, AssetObservation
 from orchord.definitions.event_views import DagsterEvent, StepFailureData
+from orchord.errors import InvariantViolationError
 from orchord.events import EventType
 
 
@@ -98,6 +99,31 @@ class EventQueries(AssetEventQueries):
     def get_step_skipped_events(self) -> list[DagsterEvent]:
         """Return the events of steps that were skipped."""
         return self._of(EventType.STEP_SKIPPED)
+
+    def get_job_success_event(self) -> DagsterEvent:
+        """Return the event that the run succeeded.
+
+        Raises:
+            InvariantViolationError: it did not.
+        """
+        return self._end(EventType.RUN_SUCCESS, "succeed")
+
+    def get_job_failure_event(self) -> DagsterEvent:
+        """Return the event that the run failed.
+
+        Raises:
+            InvariantViolationError: it did not.
+        """
+        return self._end(EventType.RUN_FAILURE, "fail")
+
+    get_run_success_event = get_job_success_event
+    get_run_failure_event = get_job_failure_event
+
+    def _end(self, type_: EventType, verb: str) -> DagsterEvent:
+        ends = self._of(type_)
+        if not ends:
+            raise InvariantViolationError(f"The run did not {verb}: its last event is {self.all_events[-1].type}.")
+        return ends[-1]
 
     def get_failed_step_keys(self) -> set[str]:
         """Return the keys of steps that failed."""

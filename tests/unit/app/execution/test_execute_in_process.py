@@ -18,6 +18,7 @@ from orchord.definitions.resources import ConfigurableResource
 from orchord.definitions.retry import RetryPolicy
 from orchord.definitions.signals import RetryRequested
 from orchord.errors import InvalidConfigError, InvalidDefinitionError, InvalidSubsetError, InvariantViolationError
+from orchord.execution import build_op_context
 from orchord.execution.contexts import OpExecutionContext
 from orchord.runs import RunStatus
 
@@ -410,3 +411,26 @@ def test_config_given_for_an_op_stands_in_place_of_the_jobs_own_for_it():
     assert made(RunConfig(ops={"other": Sized(size=3)}))[:2] == ("1km", "3m")
     with pytest.raises(InvalidConfigError, match="ops.sized.config.size: missing"):
         made({"ops": {"sized": {"config": {"unit": "cm"}}}})
+
+
+def test_the_end_of_the_run_is_an_event() -> None:
+    result = broken.execute_in_process(raise_on_error=False)
+    assert result.get_job_failure_event().type == "RUN_FAILURE"
+    assert result.get_run_failure_event() == result.all_events[-1]
+    with pytest.raises(InvariantViolationError, match=r"^The run did not succeed: its last event is RUN_FAILURE\.$"):
+        result.get_job_success_event()
+    run = result.dagster_run
+    assert (run.is_finished, run.is_success, run.is_failure, run.is_cancelable) == (True, False, True, False)
+
+
+def test_the_context_knows_the_op_as_it_is_used() -> None:
+    @op
+    def name(context: OpExecutionContext) -> str:
+        return context.op.name
+
+    @job
+    def aliased() -> None:
+        name.alias("other")()
+
+    assert aliased.execute_in_process().output_for_node("other") == "other"
+    assert name(build_op_context()) == "name"
