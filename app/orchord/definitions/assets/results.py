@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey
 from orchord.definitions.assets.labels import checked_tags
 from orchord.definitions.in_out import NO_VALUE, NoValueSentinel
-from orchord.definitions.metadata import normalize_metadata
+from orchord.definitions.metadata import MetadataValue, normalize_metadata
 
 T = TypeVar("T")
 
@@ -119,6 +119,7 @@ class AssetMaterialization(_AssetResult):
     """
 
     asset_key: AssetKey
+    metadata: dict[str, MetadataValue]
 
     def __init__(
         self,
@@ -142,6 +143,7 @@ class AssetObservation(_AssetResult):
     """An event that says that something was noticed of an asset. Takes what ``AssetMaterialization`` takes."""
 
     asset_key: AssetKey
+    metadata: dict[str, MetadataValue]
 
     def __init__(
         self,
