@@ -6,11 +6,20 @@ It decides only when to look and at which run; what is due in a run is the mende
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from orchord.spi import EXECUTED_BY_TAG, ErrorInfo, NotFoundError, OrchordInstance, Run, utc_now
+from orchord.spi import (
+    EXECUTED_BY_TAG,
+    ErrorInfo,
+    OrchordError,
+    OrchordInstance,
+    Run,
+    RunStatus,
+    UnavailableError,
+    utc_now,
+)
 from orchord_workers.spi import Mender
 
 logger = logging.getLogger(__name__)
@@ -24,6 +33,9 @@ QUIET = timedelta(seconds=4)
 QUIET_WHEN_BUSY = timedelta(seconds=60)
 LONGEST_QUIET = timedelta(minutes=10)
 RUNS_PER_LOOK = 500
+# Between two looks of a monitor that is not held up.
+LONGEST_GAP = timedelta(seconds=5)
+NOT_LAUNCHED = (RunStatus.QUEUED, RunStatus.NOT_STARTED)
 
 
 @dataclass
@@ -46,22 +58,49 @@ class Monitor:
     mender: Mender
     waiting_messages: Callable[[str], int]
     watched: dict[str, Watched] = field(default_factory=dict)
+    _page_end: Run | None = None
+    _round: set[str] = field(default_factory=set)
+    # When a look last came to its end; one that fails leaves a gap.
+    _last_look_at: datetime | None = None
+    _watching_since: datetime | None = None
 
     def look(self) -> int:
         """Mend what needs it. Returns how many messages were sent again."""
         now = utc_now()
         self._bury_dead_workers(now)
-        seen_since = now - DEAD_AFTER
-        living = {worker.worker_id for worker in self.instance.storage.workers.alive(seen_since)}
-        runs = self.instance.storage.runs.unfinished(RUNS_PER_LOOK)
-        self.watched = {run.run_id: self.watched.get(run.run_id, Watched()) for run in runs}
+        runs = self._next_page()
         waiting = {location: self.waiting_messages(location) for location in {run.location for run in runs}}
         due = [run for run in runs if self._is_due(run, waiting[run.location], now)]
-        for run in due:
+        self._fail_orphaned(due, now)
+        sent = sum(self._mend(run, now) for run in due if EXECUTED_BY_TAG not in run.tags)
+        self._last_look_at = utc_now()
+        return sent
+
+    def _next_page(self) -> list[Run]:
+        """Return the unfinished runs to look at now: when there are more than a page, each has its turn."""
+        page = self.instance.storage.runs.unfinished(RUNS_PER_LOOK, self._page_end)
+        # Of a run that waits to be launched nothing could be lost.
+        runs = [run for run in page if run.status not in NOT_LAUNCHED]
+        for run in runs:
+            self.watched.setdefault(run.run_id, Watched())
+            self._round.add(run.run_id)
+        if len(page) == RUNS_PER_LOOK:
+            self._page_end = page[-1]
+        else:
+            self.watched = {run_id: self.watched[run_id] for run_id in self._round}
+            self._page_end, self._round = None, set()
+        return runs
+
+    def _fail_orphaned(self, runs: Sequence[Run], now: datetime) -> None:
+        """End the runs whose own processes have died."""
+        if not self._knows_the_silent(now):
+            return
+        seen_since = now - DEAD_AFTER
+        living = {worker.worker_id for worker in self.instance.storage.workers.alive(seen_since)}
+        for run in runs:
             executed_by = run.tags.get(EXECUTED_BY_TAG)
             if executed_by is not None and executed_by not in living and run.created_at < seen_since:
                 self._fail_with_its_process(run, executed_by, now)
-        return sum(self._mend(run, now) for run in due if EXECUTED_BY_TAG not in run.tags)
 
     def _fail_with_its_process(self, run: Run, executed_by: str, now: datetime) -> None:
         """End a run that a process carried out by itself, and that nobody else can go on with."""
@@ -71,15 +110,26 @@ class Monitor:
             self.mender.runner.notify_end(run.run_id, status)
 
     def _bury_dead_workers(self, now: datetime) -> None:
+        # After a pause of our own (the database was away, the machine slept) all workers seem silent: they were kept
+        # from writing by the same thing, and have their time to speak up again.
+        if self._last_look_at is None or self._watching_since is None or now - self._last_look_at > LONGEST_GAP:
+            self._watching_since = now
+        if not self._knows_the_silent(now):
+            return
         held = self.instance.storage.attempts.running_of_dead_workers(now - DEAD_AFTER)
         for attempt in held:
             name = f"attempt {attempt.attempt} at {attempt.step_key} in run {attempt.run_id}"
             logger.warning("The worker that held %s has died", name)
         self.mender.attempts_lost(held, "the worker that ran it died")
 
+    def _knows_the_silent(self, now: datetime) -> bool:
+        return self._watching_since is not None and now - self._watching_since >= DEAD_AFTER
+
     def _is_due(self, run: Run, waiting: int, now: datetime) -> bool:
         watched = self.watched[run.run_id]
         last = max(filter(None, (run.updated_at, run.created_at, watched.last_look_at)))
+        if run.status is RunStatus.CANCELING:
+            return now - last >= QUIET
         return now - last >= self._patience(watched, waiting)
 
     def _patience(self, watched: Watched, waiting: int) -> timedelta:
@@ -92,8 +142,11 @@ class Monitor:
         watched.last_look_at = now
         try:
             mended = self.mender.mend(self.mender.runner.contexts.of(run), quiet=QUIET)
-        except NotFoundError as error:
-            logger.warning("Run %s cannot be looked at: %s", run.run_id, error)
+        except UnavailableError:
+            raise
+        except OrchordError as error:
+            # One run that cannot be read, or was deleted just now, must not keep the monitor from the others.
+            logger.error("Run %s cannot be mended: %s", run.run_id, error)
             return 0
         if mended.sent:
             went_on = mended.newest is not None and watched.sent_at is not None and mended.newest > watched.sent_at

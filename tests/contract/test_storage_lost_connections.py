@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from orchord.errors import StorageUnavailableError
 from orchord.events import EventType
 from orchord.runs import AttemptStatus, RunStatus
-from orchord.storage import Skip
+from orchord.storage import FinishResult, Skip
 
 pytestmark = pytest.mark.postgres
 
@@ -120,13 +120,26 @@ class TestLostAnswers:
         lose_answers()
         assert not life.storage.attempts.finish(life.finish_of(life.claim_of(run))).accepted
 
-    def test_a_next_step_that_was_claimed_is_claimed_again_by_its_token(self, life, lose_answers):
+    def test_a_next_step_that_was_claimed_is_told(self, life, lose_answers):
         run = life.run()
         claim, then = life.claimed(run), life.claim_of(run, "b")
         lose_answers()
-        assert not life.finished(claim, then_claim=then).then_claimed
+        assert life.finished(claim, then_claim=then).then_claimed
         assert life.storage.attempts.claim(then).claimed
         assert life.types(run).count("STEP_START") == 2
+
+    def test_a_finish_that_its_caller_sends_again_later_is_told_the_same(self, life):
+        run = life.run()
+        finish = life.finish_of(life.claimed(run), then_claim=life.claim_of(run, "b"))
+        assert life.storage.attempts.finish(finish) == FinishResult(True, None, True)
+        assert life.storage.attempts.finish(finish, again=True) == FinishResult(True, None, True)
+
+    def test_a_finish_that_ended_the_run_is_told_the_same_later(self, life):
+        run = life.run()
+        finish = life.finish_of(life.claimed(run), ends_run=True)
+        assert life.storage.attempts.finish(finish).run_status is RunStatus.SUCCESS
+        assert life.storage.attempts.finish(finish, again=True) == FinishResult(True, RunStatus.SUCCESS)
+        assert life.types(run).count("RUN_SUCCESS") == 1
 
     def test_an_end_is_told_to_who_made_it(self, life, lose_answers):
         run = life.run()
@@ -146,3 +159,14 @@ class TestLostAnswers:
         lose_answers(3)
         with pytest.raises(StorageUnavailableError):
             life.storage.attempts.claim(life.claim_of(run))
+
+
+class TestMigrationsUnderWay:
+    def test_a_prepared_statement_outlives_a_column_that_changes_its_type(self, life):
+        first, second = life.run(), life.run()
+        assert life.storage.attempts.claim(life.claim_of(first), want_run=True).run is not None
+        with life.storage.database.engine.connect() as connection:
+            connection.execute(sa.text("ALTER TABLE runs ALTER COLUMN error TYPE varchar(100000)"))
+        for run in (second, life.run()):
+            assert life.storage.attempts.claim(life.claim_of(run), want_run=True).run is not None
+        assert life.storage.database._preparing.is_on

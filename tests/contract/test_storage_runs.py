@@ -139,6 +139,8 @@ class TestReading:
         expected = [run.run_id for run in runs if not run.status.is_terminal]
         assert [run.run_id for run in life.storage.runs.unfinished()] == expected
         assert [run.run_id for run in life.storage.runs.unfinished(limit=2)] == expected[:2]
+        after = life.storage.runs.get(expected[1])
+        assert [run.run_id for run in life.storage.runs.unfinished(after=after)] == expected[2:]
 
     def test_runs_are_counted_by_status(self, life):
         for status in (RunStatus.SUCCESS, RunStatus.SUCCESS, RunStatus.QUEUED):

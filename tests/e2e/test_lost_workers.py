@@ -12,6 +12,7 @@ import pytest
 USER_CODE = "slow_jobs.py"
 KILLS = 3
 RIGHT_TOTAL = 6 * 3
+QUICK = {"ops": {f"sleeps_{n}": {"config": {"seconds": 0.0}} for n in range(4)}}
 
 
 def successes(deployment, run_id: str) -> Counter[str]:
@@ -109,3 +110,24 @@ def test_cancel_interrupts_a_running_step_and_the_run_ends_canceled(deployment) 
     assert [step["status"] for step in run["steps"]] == ["CANCELED", "UPSTREAM_FAILED"]
     again = deployment.launch("slow_diamond")["run_id"]
     assert deployment.wait(again)["status"] == "SUCCESS", "the worker takes no further work"
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_outlives_a_broker_that_refuses_commands_for_a_while(valkey_url: str, deploy) -> None:
+    """As Valkey does in a failover (READONLY) or when its memory is full (OOM): an error, but no lost connection."""
+    import redis
+
+    deployment = deploy(broker=valkey_url)
+    deployment.start_all(USER_CODE, workers=1, concurrency=1)
+    with redis.Redis.from_url(valkey_url) as client:
+        client.replicaof("127.0.0.1", 1)
+        try:
+            log = deployment.home / "worker0.log"
+            deployment.wait_until(
+                lambda: any(word in log.read_text() for word in ("UNBLOCKED", "read only replica")), 10, "a refusal"
+            )
+        finally:
+            client.replicaof("NO", "ONE")
+    run_id = deployment.launch("in_one_process", run_config=QUICK)["run_id"]
+    assert deployment.wait(run_id, seconds=20)["status"] == "SUCCESS"
+    assert deployment.processes["worker0"].poll() is None

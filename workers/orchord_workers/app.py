@@ -45,6 +45,8 @@ def make_app(config: Mapping[str, Any], *, location: str | None = None) -> Celer
         }
     app.conf.update(
         accept_content=["json"],
+        # A broker that refuses (Valkey in a failover or full, RabbitMQ's consumer_timeout) must not end the worker.
+        broker_channel_error_retry=True,
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=CONNECT_TIMEOUT_SECONDS,
         broker_transport_options=transport_options,
@@ -95,7 +97,7 @@ def broker_errors_translated(app: Celery) -> Iterator[None]:
     """Turn what the broker's drivers raise into one error that names the address and the fix."""
     try:
         yield
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, KombuError, OSError, CeleryError) as error:
+    except (redis.exceptions.RedisError, KombuError, OSError, CeleryError) as error:
         raise BrokerUnavailableError(
             f"The broker at {without_password(str(app.conf.broker_url))} or the result backend at "
             f"{without_password(str(app.conf.result_backend))} cannot be reached: {str(error).rstrip('.')}. "

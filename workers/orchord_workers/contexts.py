@@ -5,6 +5,7 @@ Everything cached here can be read again from the database; nothing is ever only
 
 from __future__ import annotations
 
+import traceback
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -107,6 +108,9 @@ class RunContexts:
             return RunContext(run, plan, job, job.resolve_run_config(run.run_config, run.step_keys))
         except InvalidConfigError as error:
             return RunContext(run, plan, job, fault=ErrorInfo("InvalidConfigError", str(error)))
+        except Exception as error:  # noqa: BLE001 - the user's config mappings and validators run here
+            stack = traceback.format_exc()
+            return RunContext(run, plan, job, fault=ErrorInfo(type(error).__name__, str(error), stack))
 
 
 def missing_job(run: Run, code: CodeLocation) -> ErrorInfo:

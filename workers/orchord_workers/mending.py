@@ -22,6 +22,7 @@ from orchord.spi import (
     NotFoundError,
     Part,
     RunMachine,
+    RunStatus,
     SkipStep,
     StartStep,
     StepMessage,
@@ -30,6 +31,7 @@ from orchord.spi import (
 from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
 from orchord_workers.step_runner import StepRunner, Work, failed_result
+from orchord_workers.whole_run import cancel_rest
 
 # A step that takes its worker down with it is tried this many times in all.
 MOST_LOST_ATTEMPTS = 3
@@ -90,6 +92,10 @@ class Mender:
         attempts = self.storage.attempts.of_run(run.run_id)
         newest = max((moment for attempt in attempts for moment in moments_of(attempt)), default=None)
         if newest is not None and utc_now() - newest < quiet:
+            return Mended(0, newest)
+        if run.status is RunStatus.CANCELING:
+            if not any(attempt.status is AttemptStatus.RUNNING for attempt in attempts):
+                cancel_rest(self.runner, context)
             return Mended(0, newest)
         if run.executor == IN_PROCESS_EXECUTOR:
             return Mended(self._mend_whole_run(context, attempts), newest)
@@ -155,6 +161,15 @@ class Mender:
     def _mend_whole_run(self, context: RunContext, attempts: list[Attempt]) -> int:
         if any(attempt.status is AttemptStatus.RUNNING for attempt in attempts):
             return 0
+        waiting = [a for a in latest_attempts(attempts).values() if a.status is AttemptStatus.UP_FOR_RETRY]
+        if any(not is_due(attempt, utc_now()) for attempt in waiting):
+            # The process that works on the run waits for its retry.
+            return 0
+        for last in latest_attempts(attempts).values():
+            lost = sum(a.step_key == last.step_key and a.status is AttemptStatus.LOST for a in attempts)
+            if last.status is AttemptStatus.LOST and lost >= MOST_LOST_ATTEMPTS:
+                message = StepMessage(context.run.run_id, last.step_key, last.attempt + 1, last.retry_number)
+                self._fail_deadly_step(context, message, (), lost)
         self.runner.canvas.send_whole_run(context.run, attempt=1 + len(attempts))
         return 1
 

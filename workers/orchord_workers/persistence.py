@@ -5,12 +5,13 @@ Only for statements that may be repeated: a finish is fenced by its token, a los
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from orchord.spi import StorageUnavailableError
+from orchord.spi import Finish, FinishResult, Storage, StorageUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -33,3 +34,9 @@ def patiently(act: Callable[[], Result]) -> Result:
             logger.warning("Waiting %.1f s for the database: %s", pause, error)
         threading.Event().wait(pause)
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def finish_patiently(storage: Storage, finish: Finish) -> FinishResult:
+    """Store the end of an attempt, however long that takes. A try whose answer was lost is recognized by the next."""
+    tries = itertools.count()
+    return patiently(lambda: storage.attempts.finish(finish, again=next(tries) > 0))

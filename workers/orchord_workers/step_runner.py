@@ -53,7 +53,7 @@ from orchord_workers.app import broker_errors_translated
 from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContext, RunContexts, missing_step
 from orchord_workers.interrupts import Interrupts
-from orchord_workers.persistence import patiently
+from orchord_workers.persistence import finish_patiently, patiently
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,11 @@ LONGEST_BROKER_DELAY_SECONDS = 30.0
 LONGEST_CARRY_ON_SECONDS = 0.1
 
 NO_MOVES = Follow((), (), (), False)
+
+# Where a step stands that waits for its first or its next attempt.
+NOT_ENDED_NOR_RUNNING = (None, AttemptStatus.UP_FOR_RETRY, AttemptStatus.LOST)
+
+NOT_STORED = "EndNotStored"
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,9 @@ class StepRunner:
         token = work.token
         if token is None:
             wanted = self._claim_of(message)
-            claim = self.instance.storage.attempts.claim(wanted, want_run=context is None)
+            # Patiently: a claim whose answer was lost may stand, and then only its own token is let through again.
+            is_new = context is None
+            claim = patiently(lambda: self.instance.storage.attempts.claim(wanted, want_run=is_new))
             if not claim.claimed:
                 self._not_claimed(message, claim, redelivered=redelivered)
                 return None
@@ -143,9 +150,11 @@ class StepRunner:
             if context is None and claim.run is not None:
                 # Patiently: from here on the attempt is ours, and nobody else takes it while this process lives.
                 run = claim.run
-                context = patiently(lambda: self.contexts.of(run))
+                context = self._context_or_fail(message.run_id, lambda: self.contexts.of(run))
         if context is None:
-            context = patiently(lambda: self.contexts.read(message.run_id))
+            context = self._context_or_fail(message.run_id, lambda: self.contexts.read(message.run_id))
+        if context is None:
+            return None
         result = self._execute_or_fail(context, message, parts)
         carries_on = self.may_carry_on() and time.monotonic() < carry_on_until
         return self.finish(context, Work(message, parts, token), result, carries_on=carries_on)
@@ -181,7 +190,13 @@ class StepRunner:
             ends_run=moves.ends_run,
             then_claim=self._claim_of(following.message) if following is not None else None,
         )
-        stored = patiently(lambda: self.instance.storage.attempts.finish(finish))
+        try:
+            stored = finish_patiently(self.instance.storage, finish)
+        except Exception as error:  # boundary: our own faults, as when events hold what storage refuses
+            if result.error is not None and result.error.cls_name == NOT_STORED:
+                raise
+            logger.exception("The end of %s cannot be stored", message.task_id)
+            return self.finish(context, work, not_stored_result(message.step_key, error), carries_on=carries_on)
         if not stored.accepted:
             logger.warning("The end of %s was refused: another worker has taken the attempt over", message.task_id)
             return None
@@ -255,6 +270,18 @@ class StepRunner:
             at=utc_now(),
         )
 
+    def _context_or_fail(self, run_id: str, make: Callable[[], RunContext]) -> RunContext | None:
+        """Make a run's context for an attempt that is claimed. A run that cannot be read fails: nobody can go on."""
+        try:
+            return patiently(make)
+        except Exception as error:  # boundary: our own faults; without a plan there is no step that could fail
+            logger.exception("Run %s cannot be read", run_id)
+            fault = ErrorInfo(type(error).__name__, f"The run cannot be read: {error}", traceback.format_exc())
+            status = patiently(lambda: self.instance.storage.runs.fail(run_id, fault, utc_now()))
+            if status is not None:
+                self.notify_end(run_id, status)
+            return None
+
     def end_without_running(
         self, context: RunContext, step_key: str, status: AttemptStatus, reason: str, *, attempt: int = 1
     ) -> None:
@@ -294,14 +321,16 @@ class StepRunner:
             self.end_without_running(context, message.step_key, decision.status, decision.reason)
 
     def _not_claimed(self, message: StepMessage, claim: ClaimResult, *, redelivered: bool) -> None:
-        if claim.run_status is RunStatus.CANCELING and claim.existing is None:
+        if claim.run_status is RunStatus.CANCELING and claim.existing in NOT_ENDED_NOR_RUNNING:
             context = self.contexts.read(message.run_id)
+            attempts = self.instance.storage.attempts.of_run(message.run_id) if claim.existing else []
+            earlier = [attempt.attempt for attempt in attempts if attempt.step_key == message.step_key]
             self.end_without_running(
                 context,
                 message.step_key,
                 AttemptStatus.CANCELED,
                 "not run, as the run was canceled",
-                attempt=message.attempt,
+                attempt=max(earlier, default=message.attempt - 1) + 1,
             )
         elif redelivered and claim.existing in STEP_END_STATUSES:
             attempts = self.instance.storage.attempts.of_run(message.run_id)
@@ -365,6 +394,12 @@ def failed_result(step_key: str, error: ErrorInfo, at: datetime) -> StepResult:
         data={"error": {"cls_name": error.cls_name, "message": error.message}},
     )
     return StepResult(AttemptStatus.FAILURE, (), (event,), error)
+
+
+def not_stored_result(step_key: str, error: BaseException) -> StepResult:
+    """Return the result of a step whose own end storage refuses: left alone, it would run for ever."""
+    message = f"What the step made cannot be stored: {type(error).__name__}: {str(error)[:2000]}"
+    return failed_result(step_key, ErrorInfo(NOT_STORED, message), utc_now())
 
 
 def canceled_result(step_key: str, at: datetime) -> StepResult:

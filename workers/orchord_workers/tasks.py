@@ -6,6 +6,7 @@ Tasks have no results: what a step made is in storage. A task raises only when O
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 from celery import Task
@@ -25,6 +26,8 @@ from orchord_workers.process import WorkerProcess
 from orchord_workers.whole_run import run_whole
 
 logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 1.0
 
 
 class FencedTask(Task):  # type: ignore[misc]  # celery has no types
@@ -69,4 +72,6 @@ class requeued_when_storage_is_away:  # noqa: N801  # reads as a sentence where 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, StorageUnavailableError):
             logger.warning("Put a message back: %s", error)
+            # It comes again at once: without a pause, all workers would do nothing but pass messages around.
+            threading.Event().wait(PAUSE_SECONDS)
             raise Reject(str(error), requeue=True) from error

@@ -6,29 +6,35 @@ So a run whose process has died is taken over where it stopped, and its steps ar
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from orchord.spi import (
     STEP_END_STATUSES,
     Attempt,
     AttemptStatus,
     ErrorInfo,
+    ExecutionInterrupted,
     Finish,
     FinishResult,
     Progress,
     RunStatus,
     Skip,
     SkipStep,
+    StepResult,
     StoredSink,
     run_in_process,
     utc_now,
 )
 from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
-from orchord_workers.persistence import patiently
-from orchord_workers.step_runner import StepRunner, failed_result, run_or_none
+from orchord_workers.persistence import finish_patiently, patiently
+from orchord_workers.step_runner import StepRunner, canceled_result, failed_result, run_or_none
 
 logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 
 def run_whole(runner: StepRunner, run_id: str) -> None:
@@ -46,19 +52,28 @@ def run_whole(runner: StepRunner, run_id: str) -> None:
         return
     sink = WorkerSink(runner, run_id, attempts)
     if context.job is None or context.resolved is None:
-        fail_first_step(context, sink, context.fault or ErrorInfo("JobNotFoundError", "the job cannot be loaded"))
+        fault = context.fault or ErrorInfo("JobNotFoundError", "the job cannot be loaded")
+        fail_what_is_left(context, sink, fault, attempts)
         return
-    with runner.interrupts.accepted(run_id):
-        run_in_process(
-            context.job,
-            run,
-            context.plan,
-            context.resolved,
-            runner.instance,
-            sink,
-            compute_logs=runner.instance.compute_log_manager,
-            progress=progress_of(attempts),
-        )
+    try:
+        with runner.interrupts.accepted(run_id):
+            run_in_process(
+                context.job,
+                run,
+                context.plan,
+                context.resolved,
+                runner.instance,
+                sink,
+                compute_logs=runner.instance.compute_log_manager,
+                progress=progress_of(attempts),
+            )
+    except ExecutionInterrupted:
+        # It struck outside the user's code, perhaps between a claim and its step: then nobody works on that any more.
+        sink.release(lambda step_key: canceled_result(step_key, utc_now()))
+    except Exception as error:  # boundary: our own faults
+        fault = ErrorInfo(type(error).__name__, f"Orchord itself failed: {error}", traceback.format_exc())
+        sink.release(lambda step_key: failed_result(step_key, fault, utc_now()))
+        raise
     if sink.run_status is None and runner.instance.storage.runs.get(run_id).status is RunStatus.CANCELING:
         cancel_rest(runner, context)
 
@@ -78,7 +93,29 @@ class WorkerSink(StoredSink):
 
     def store(self, finish: Finish) -> FinishResult:
         """Send one finish to storage, however long that takes."""
-        return patiently(lambda: self.storage.attempts.finish(finish))
+        return finish_patiently(self.storage, finish)
+
+    def insist(self, act: Callable[[], Answer]) -> Answer:
+        """Ask until storage answers: a claim whose answer was lost may stand, and only its own token is let through."""
+        return patiently(act)
+
+    def release(self, result_of: Callable[[str], StepResult]) -> None:
+        """End the attempt that this process still holds, if any, when it stops working on the run."""
+        for attempt in patiently(lambda: self.storage.attempts.of_run(self.run_id)):
+            own = (attempt.worker_id, attempt.process_id) == (self._worker_id, self._process_id)
+            if own and attempt.status is AttemptStatus.RUNNING:
+                result = result_of(attempt.step_key)
+                finish = Finish(
+                    run_id=self.run_id,
+                    step_key=attempt.step_key,
+                    attempt=attempt.attempt,
+                    token=attempt.token,
+                    status=result.status,
+                    at=utc_now(),
+                    events=result.events,
+                    error=result.error,
+                )
+                self.store(finish)
 
     def note_end(self, status: RunStatus | None) -> None:
         """Take note of the run's end, and tell those who wait for it."""
@@ -98,14 +135,25 @@ def progress_of(attempts: Sequence[Attempt]) -> Progress:
     return Progress(ends_of(latest.values()), open_attempts)
 
 
-def fail_first_step(context: RunContext, sink: WorkerSink, fault: ErrorInfo) -> None:
-    """Fail a run that this worker's code cannot carry out, at its first step."""
-    first, *others = context.plan.steps
-    if sink.claim(first, 1):
-        rest = tuple(
-            SkipStep(step.key, AttemptStatus.UPSTREAM_FAILED, "not run, as the run could not begin") for step in others
-        )
-        sink.finish(first, 1, failed_result(first.key, fault, utc_now()), rest, ends_run=True)
+def fail_what_is_left(context: RunContext, sink: WorkerSink, fault: ErrorInfo, attempts: Sequence[Attempt]) -> None:
+    """Fail a run that this worker's code cannot carry out: at the steps that were begun, else at the first."""
+    latest = latest_attempts(attempts)
+    ended = ends_of(latest.values())
+    open_steps = [step for step in context.plan.steps if step.key not in ended]
+    failing = [step for step in open_steps if step.key in latest] or open_steps[:1]
+    rest = tuple(
+        SkipStep(step.key, AttemptStatus.UPSTREAM_FAILED, "not run, as this worker's code cannot carry out the run")
+        for step in open_steps
+        if step not in failing
+    )
+    if not failing:
+        sink.skip((), ends_run=True)
+    for step in failing:
+        number = latest[step.key].attempt + 1 if step.key in latest else 1
+        is_last = step is failing[-1]
+        if sink.claim(step, number):
+            result = failed_result(step.key, fault, utc_now())
+            sink.finish(step, number, result, rest if is_last else (), ends_run=is_last)
 
 
 def cancel_rest(runner: StepRunner, context: RunContext) -> None:

@@ -7,7 +7,9 @@ user code (recording.py). They differ in what they add around it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TypeVar
 
 from orchord.events import utc_now
 from orchord.execution import StepResult
@@ -15,6 +17,8 @@ from orchord.plan.machine import SkipStep
 from orchord.plan.model import Step
 from orchord.runs import AttemptStatus, RunStatus
 from orchord.storage import Claim, Finish, FinishResult, Skip, Storage
+
+Answer = TypeVar("Answer")
 
 
 class StoredSink:
@@ -61,11 +65,13 @@ class StoredSink:
             process_id=self._process_id,
             at=utc_now(),
         )
-        return self.storage.attempts.claim(claim).claimed
+        return self.insist(lambda: self.storage.attempts.claim(claim)).claimed
 
     def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Store how an attempt ended, and all that came of it."""
+        now, retry_at = utc_now(), None
         if result.status is AttemptStatus.UP_FOR_RETRY:
+            retry_at = now + timedelta(seconds=result.retry_delay_seconds or 0.0)
             self._retries[step.key] = self._retries.get(step.key, 0) + 1
         finish = Finish(
             run_id=self.run_id,
@@ -73,7 +79,8 @@ class StoredSink:
             attempt=attempt,
             token=self._token,
             status=result.status,
-            at=utc_now(),
+            at=now,
+            retry_at=retry_at,
             outputs=result.outputs,
             events=result.events,
             error=result.error,
@@ -84,8 +91,12 @@ class StoredSink:
 
     def skip(self, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Store steps that do not run though no step has ended."""
-        at = utc_now()
-        self.note_end(self.storage.attempts.record_skips(self.run_id, as_skips(skips), at, ends_run=ends_run))
+        at, rows = utc_now(), as_skips(skips)
+        self.note_end(self.insist(lambda: self.storage.attempts.record_skips(self.run_id, rows, at, ends_run=ends_run)))
+
+    def insist(self, act: Callable[[], Answer]) -> Answer:
+        """Ask storage for what may be asked twice."""
+        return act()
 
     def store(self, finish: Finish) -> FinishResult:
         """Send one finish to storage."""

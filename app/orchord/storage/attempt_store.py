@@ -41,9 +41,13 @@ class AttemptStore:
         """
         return self._hot_path.claim(claim, want_run)
 
-    def finish(self, finish: Finish) -> FinishResult:
-        """End an attempt and write all that came of it, or nothing at all when the token no longer holds it."""
-        return self._hot_path.finish(finish)
+    def finish(self, finish: Finish, again: bool = False) -> FinishResult:
+        """End an attempt and write all that came of it, or nothing at all when the token no longer holds it.
+
+        ``again``: this very finish was sent before and raised StorageUnavailableError, so that it may have taken
+        place. If it has, the answer is that of the first time.
+        """
+        return self._hot_path.finish(finish, again)
 
     def record_skips(
         self, run_id: str, skips: Sequence[Skip], at: datetime, ends_run: bool = False

@@ -29,8 +29,8 @@ class HotPath(Protocol):
     def claim(self, claim: Claim, want_run: bool) -> ClaimResult:
         """Insert the attempt as RUNNING when nothing forbids it."""
 
-    def finish(self, finish: Finish) -> FinishResult:
-        """End the attempt that the token holds."""
+    def finish(self, finish: Finish, again: bool) -> FinishResult:
+        """End the attempt that the token holds. ``again``: it was sent before, and may have taken place."""
 
     def skip(self, run_id: str, skips: Sequence[Skip], at: datetime, ends_run: bool) -> RunStatus | None:
         """Record steps that do not run."""

@@ -87,7 +87,7 @@ class PostgresHotPath:
         run = _started_run(row[5:], claim.at if started else None) if want_run else None
         return ClaimResult(True, RunStatus.STARTED if taken or maybe_done else _run_status(status), None, run)
 
-    def finish(self, finish: Finish) -> FinishResult:
+    def finish(self, finish: Finish, again: bool) -> FinishResult:
         """End the attempt; sent again after a lost connection, a row that this finish wrote counts as accepted."""
         text = sql.finish_statement(
             with_events=bool(finish.events),
@@ -116,7 +116,7 @@ class PostgresHotPath:
             parameters |= _next_parameters(finish.then_claim)
         row, maybe_done = self._database.once_or_again(text, parameters)
         assert row is not None
-        if not row[0] and maybe_done:
+        if not row[0] and (maybe_done or again):
             return self._finished_before(finish)
         status = _run_status(row[1])
         if status is None and row[0] and finish.ends_run and finish.status not in RETRIABLE:
@@ -165,8 +165,20 @@ class PostgresHotPath:
         ours = (finish.token, finish.status.value, as_utc(finish.at))
         if tuple(tuple(row) for row in self._database.rows(query)) != (ours,):
             return FinishResult(False)
-        # What was claimed with it is left to a claim of its own, which knows its token again.
-        return FinishResult(True, self._ended_before(finish.run_id, finish.at) if finish.ends_run else None)
+        status = None
+        if finish.ends_run and finish.status not in RETRIABLE:
+            status = self._ended_before(finish.run_id, finish.at) or self.end(finish.run_id, finish.at)
+        return FinishResult(True, status, finish.then_claim is not None and self._holds(finish.then_claim))
+
+    def _holds(self, claim: Claim) -> bool:
+        query = sa.select(attempts.c.attempt).where(
+            attempts.c.run_id == claim.run_id,
+            attempts.c.step_key == claim.step_key,
+            attempts.c.attempt == claim.attempt,
+            attempts.c.token == claim.token,
+            attempts.c.status == AttemptStatus.RUNNING.value,
+        )
+        return bool(self._database.rows(query))
 
 
 def _next_parameters(claim: Claim) -> dict[str, Any]:

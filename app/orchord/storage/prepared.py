@@ -65,3 +65,8 @@ class Preparing:
             # Neither has executed anything. A pooler stands between us and the server.
             self.is_on = False
             cursor.execute(sql, parameters)
+        except psycopg2.errors.FeatureNotSupported:
+            # "cached plan must not change result type": a migration has changed a column. Nothing was executed.
+            cursor.execute(f"DEALLOCATE {prepare.split()[1]}")
+            cursor.execute(prepare)
+            cursor.execute(execute, parameters)

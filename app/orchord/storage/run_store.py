@@ -98,9 +98,12 @@ class RunStore:
             query = query.where(sa.tuple_(runs.c.created_at, runs.c.run_id) < sa.tuple_(when, before_run_id))
         return self._read(query.order_by(runs.c.created_at.desc(), runs.c.run_id.desc()).limit(limit))
 
-    def unfinished(self, limit: int = 100) -> list[Run]:
-        """Return runs that have not ended, oldest first."""
+    def unfinished(self, limit: int = 100, after: Run | None = None) -> list[Run]:
+        """Return runs that have not ended, oldest first; ``after`` is the last one of the page before."""
         query = sa.select(*_RUN_COLUMNS).where(runs.c.status.in_(_UNFINISHED))
+        if after is not None:
+            when = sa.literal(after.created_at, runs.c.created_at.type)
+            query = query.where(sa.tuple_(runs.c.created_at, runs.c.run_id) > sa.tuple_(when, after.run_id))
         return self._read(query.order_by(runs.c.created_at, runs.c.run_id).limit(limit))
 
     def count_by_status(self) -> dict[RunStatus, int]:

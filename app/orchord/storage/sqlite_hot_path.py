@@ -80,8 +80,8 @@ class SqliteHotPath:
         """Insert the attempt as RUNNING when nothing forbids it."""
         return self._database.transact(lambda connection: _claim(connection, claim, want_run))
 
-    def finish(self, finish: Finish) -> FinishResult:
-        """End the attempt that the token holds."""
+    def finish(self, finish: Finish, again: bool) -> FinishResult:
+        """End the attempt that the token holds. Here a finish that raised has surely not taken place."""
 
         def work(connection: sa.Connection) -> FinishResult:
             ended = connection.exec_driver_sql(

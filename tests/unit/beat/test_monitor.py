@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from orchord.errors import NotFoundError
 from orchord.events import utc_now
 from orchord.instance import OrchordInstance
 from orchord.runs import Attempt, Run, RunStatus, new_run_id
@@ -122,10 +123,80 @@ def test_what_a_dead_worker_held_is_lost_and_what_a_living_one_holds_is_not(
         run_id = a_run(instance, clock)
         instance.storage.attempts.claim(Claim(run_id, "a", 1, worker_id, worker_id, clock.now))
         instance.storage.workers.beat(WorkerRow(worker_id, "host", 1, "here", (), clock.now, clock.now))
-    clock.forward(timedelta(seconds=11))
+    for _ in range(12):
+        instance.storage.workers.beat(WorkerRow("living", "host", 1, "here", (), clock.now, clock.now))
+        monitor.look()
+        clock.forward(timedelta(seconds=1))
+    assert [attempt.worker_id for attempt in mender.lost] == ["dead"]
+
+
+@pytest.mark.parametrize("was_looking", [True, False])
+def test_workers_may_speak_up_again_after_the_monitor_itself_was_away(
+    instance: OrchordInstance, clock: Clock, was_looking: bool
+) -> None:
+    """The database was down, or the laptop slept: then the monitor may be back before any worker has beaten."""
+    from orchord.storage.values import WorkerRow
+
+    mender = RecordingMender()
+    monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
+    run_id = a_run(instance, clock)
+    instance.storage.attempts.claim(Claim(run_id, "a", 1, "token", "living", clock.now))
+    instance.storage.workers.beat(WorkerRow("living", "host", 1, "here", (), clock.now, clock.now))
+    for _ in range(11 if was_looking else 0):
+        instance.storage.workers.beat(WorkerRow("living", "host", 1, "here", (), clock.now, clock.now))
+        monitor.look()
+        clock.forward(timedelta(seconds=1))
+    clock.forward(timedelta(minutes=10))
+    monitor.look()
+    clock.forward(timedelta(seconds=1))
     instance.storage.workers.beat(WorkerRow("living", "host", 1, "here", (), clock.now, clock.now))
     monitor.look()
-    assert [attempt.worker_id for attempt in mender.lost] == ["dead"]
+    assert mender.lost == []
+
+
+def test_every_run_has_its_turn_when_there_are_more_than_one_look_takes(
+    instance: OrchordInstance, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RUNS_PER_LOOK", 2)
+    mender = RecordingMender()
+    monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
+    runs = [a_run(instance, clock) for _ in range(5)]
+    clock.forward(QUIET)
+    for _ in range(3):
+        monitor.look()
+    assert sorted(mender.looked_at) == sorted(runs)
+    assert sorted(monitor.watched) == sorted(runs)
+
+
+def test_a_run_that_cannot_be_read_does_not_keep_the_monitor_from_the_others(
+    instance: OrchordInstance, clock: Clock
+) -> None:
+    runs = [a_run(instance, clock) for _ in range(3)]
+
+    class Stumbling(RecordingMender):
+        def mend(self, context: Run, *, quiet: timedelta) -> Mended:
+            if context.run_id == runs[0]:
+                raise NotFoundError("No snapshot of a job is stored.")
+            return super().mend(context, quiet=quiet)
+
+    mender = Stumbling()
+    monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
+    clock.forward(QUIET)
+    monitor.look()
+    assert mender.looked_at == runs[1:]
+
+
+def test_a_run_that_is_being_canceled_is_looked_at_soon_though_its_queue_is_busy(
+    instance: OrchordInstance, clock: Clock
+) -> None:
+    mender = RecordingMender()
+    monitor = Monitor(instance, mender, lambda location: 5)  # type: ignore[arg-type]
+    run_id = a_run(instance, clock)
+    runs = instance.storage.runs
+    runs.set_status(run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTING}, at=clock.now)
+    clock.forward(QUIET)
+    monitor.look()
+    assert mender.looked_at == [run_id]
 
 
 def test_a_run_that_has_ended_is_forgotten(instance: OrchordInstance, clock: Clock) -> None:
