@@ -74,6 +74,8 @@ class Heartbeat:
                 self._beat()
             except StorageUnavailableError as error:
                 logger.warning("No heartbeat written: %s", error)
+            except Exception:  # boundary: our own faults; a thread that ended here would have a living process buried
+                logger.exception("No heartbeat written")
 
     def _beat(self) -> None:
         self._on_beat()
