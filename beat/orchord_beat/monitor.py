@@ -69,10 +69,12 @@ class Monitor:
         now = utc_now()
         self._bury_dead_workers(now)
         runs = self._next_page()
+        living = self.instance.storage.workers.alive(now - DEAD_AFTER)
+        served = {worker.location for worker in living if worker.queues}
         waiting = {location: self.waiting_messages(location) for location in {run.location for run in runs}}
         due = [run for run in runs if self._is_due(run, waiting[run.location], now)]
-        self._fail_orphaned(due, now)
-        sent = sum(self._mend(run, now) for run in due if EXECUTED_BY_TAG not in run.tags)
+        self._fail_orphaned(due, {worker.worker_id for worker in living}, now)
+        sent = sum(self._mend(run, now, sends=run.location in served) for run in due if EXECUTED_BY_TAG not in run.tags)
         self._last_look_at = utc_now()
         return sent
 
@@ -91,15 +93,13 @@ class Monitor:
             self._page_end, self._round = None, set()
         return runs
 
-    def _fail_orphaned(self, runs: Sequence[Run], now: datetime) -> None:
+    def _fail_orphaned(self, runs: Sequence[Run], living: set[str], now: datetime) -> None:
         """End the runs whose own processes have died."""
         if not self._knows_the_silent(now):
             return
-        seen_since = now - DEAD_AFTER
-        living = {worker.worker_id for worker in self.instance.storage.workers.alive(seen_since)}
         for run in runs:
             executed_by = run.tags.get(EXECUTED_BY_TAG)
-            if executed_by is not None and executed_by not in living and run.created_at < seen_since:
+            if executed_by is not None and executed_by not in living and run.created_at < now - DEAD_AFTER:
                 self._fail_with_its_process(run, executed_by, now)
 
     def _fail_with_its_process(self, run: Run, executed_by: str, now: datetime) -> None:
@@ -137,11 +137,11 @@ class Monitor:
         doubled: timedelta = pause * 2 ** min(watched.times_sent, 10)
         return min(doubled, LONGEST_QUIET)
 
-    def _mend(self, run: Run, now: datetime) -> int:
+    def _mend(self, run: Run, now: datetime, *, sends: bool) -> int:
         watched = self.watched[run.run_id]
         watched.last_look_at = now
         try:
-            mended = self.mender.mend(self.mender.runner.contexts.of(run), quiet=QUIET)
+            mended = self.mender.mend(self.mender.runner.contexts.of(run), quiet=QUIET, sends=sends)
         except UnavailableError:
             raise
         except OrchordError as error:

@@ -79,12 +79,13 @@ class Mender:
         with contextlib.suppress(NotFoundError):
             self.mend(self.runner.contexts.read(run_id))
 
-    def mend(self, context: RunContext, *, quiet: timedelta = timedelta(0)) -> Mended:
+    def mend(self, context: RunContext, *, quiet: timedelta = timedelta(0), sends: bool = True) -> Mended:
         """Send everything that is due in a run and not under way.
 
         Args:
             context: The run.
             quiet: Do nothing when something has happened in the run more recently than this.
+            sends: Whether steps are sent. False where nobody would take them: messages would only pile up.
         """
         run = self.storage.runs.get(context.run.run_id)
         if run.status.is_terminal or EXECUTED_BY_TAG in run.tags:
@@ -98,7 +99,7 @@ class Mender:
                 cancel_rest(self.runner, context)
             return Mended(0, newest)
         if run.executor == IN_PROCESS_EXECUTOR:
-            return Mended(self._mend_whole_run(context, attempts), newest)
+            return Mended(self._mend_whole_run(context, attempts) if sends else 0, newest)
         latest = latest_attempts(attempts)
         machine, commands = RunMachine.resume(context.plan, run.inherited, ends_of(latest.values()))
         sent = 0
@@ -108,7 +109,7 @@ class Mender:
                 continue
             if isinstance(command, SkipStep):
                 self.runner.end_without_running(context, command.step_key, command.status, command.reason)
-            else:
+            elif sends:
                 sent += self._send_if_idle(context, machine, command, attempts)
         return Mended(sent, newest)
 

@@ -39,11 +39,13 @@ class RecordingMender:
 
     runner: Runner = field(default_factory=Runner)
     looked_at: list[str] = field(default_factory=list)
+    sends: list[bool] = field(default_factory=list)
     lost: list[Attempt] = field(default_factory=list)
     newest: datetime | None = None
 
-    def mend(self, context: Run, *, quiet: timedelta) -> Mended:
+    def mend(self, context: Run, *, quiet: timedelta, sends: bool) -> Mended:
         self.looked_at.append(context.run_id)
+        self.sends.append(sends)
         return Mended(1, self.newest)
 
     def attempts_lost(self, attempts: list[Attempt], reason: str) -> None:
@@ -174,10 +176,10 @@ def test_a_run_that_cannot_be_read_does_not_keep_the_monitor_from_the_others(
     runs = [a_run(instance, clock) for _ in range(3)]
 
     class Stumbling(RecordingMender):
-        def mend(self, context: Run, *, quiet: timedelta) -> Mended:
+        def mend(self, context: Run, *, quiet: timedelta, sends: bool) -> Mended:
             if context.run_id == runs[0]:
                 raise NotFoundError("No snapshot of a job is stored.")
-            return super().mend(context, quiet=quiet)
+            return super().mend(context, quiet=quiet, sends=sends)
 
     mender = Stumbling()
     monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
@@ -236,10 +238,10 @@ def test_a_run_whose_plan_is_gone_does_not_keep_the_others_from_being_looked_at(
     from orchord.errors import LocationNotFoundError
 
     class FailingFor(RecordingMender):
-        def mend(self, context: Run, *, quiet: timedelta) -> Mended:
+        def mend(self, context: Run, *, quiet: timedelta, sends: bool) -> Mended:
             if context.run_id == gone:
                 raise LocationNotFoundError("no such snapshot")
-            return super().mend(context, quiet=quiet)
+            return super().mend(context, quiet=quiet, sends=sends)
 
     mender = FailingFor()
     monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
@@ -247,3 +249,17 @@ def test_a_run_whose_plan_is_gone_does_not_keep_the_others_from_being_looked_at(
     clock.forward(QUIET)
     assert monitor.look() == 1
     assert mender.looked_at == [other]
+
+
+def test_steps_are_sent_only_where_a_worker_would_take_them(instance: OrchordInstance, clock: Clock) -> None:
+    from orchord.storage.values import WorkerRow
+
+    mender = RecordingMender()
+    monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
+    a_run(instance, clock)
+    clock.forward(QUIET)
+    monitor.look()
+    clock.forward(timedelta(minutes=10))
+    instance.storage.workers.beat(WorkerRow("w", "host", 1, "here", ("steps.here",), clock.now, clock.now))
+    monitor.look()
+    assert mender.sends == [False, True]
