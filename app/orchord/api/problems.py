@@ -119,7 +119,9 @@ def mistakes_of(error: ValidationError, place: str) -> list[str]:
             continue
         found = repr(finding["input"])
         found = f"{found[:80]}…" if len(found) > 80 else found
-        message = finding["msg"].removeprefix("Value error, ")
+        # pydantic's own words name our class.
+        is_no_object = finding["type"] in ("model_type", "model_attributes_type")
+        message = "expected a JSON object" if is_no_object else finding["msg"].removeprefix("Value error, ")
         mistakes.append(f"{where}: {message}; found {found}.")
     return mistakes
 

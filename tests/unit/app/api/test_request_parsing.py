@@ -113,7 +113,9 @@ def test_deeply_nested_json_is_400(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("data", [b"[]", b"1", b"null", b'"x"'])
 def test_json_that_is_no_object_is_422(client: FlaskClient, data: bytes) -> None:
-    assert client.post("/things", data=data, content_type="application/json").status_code == 422
+    answer = client.post("/things", data=data, content_type="application/json")
+    assert answer.status_code == 422
+    assert any(mistake.startswith("the body: expected a JSON object; found ") for mistake in answer.json["mistakes"])
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", None])
