@@ -18,7 +18,6 @@ from orchord.spi import (
     Run,
     RunStatus,
     UnavailableError,
-    utc_now,
 )
 from orchord_workers.spi import Mender
 
@@ -66,7 +65,7 @@ class Monitor:
 
     def look(self) -> int:
         """Mend what needs it. Returns how many messages were sent again."""
-        now = utc_now()
+        now = self.instance.storage.clock()
         self._bury_dead_workers(now)
         runs = self._next_page()
         living = self.instance.storage.workers.alive(now - DEAD_AFTER)
@@ -75,7 +74,7 @@ class Monitor:
         due = [run for run in runs if self._is_due(run, waiting[run.location], now)]
         self._fail_orphaned(due, {worker.worker_id for worker in living}, now)
         sent = sum(self._mend(run, now, sends=run.location in served) for run in due if EXECUTED_BY_TAG not in run.tags)
-        self._last_look_at = utc_now()
+        self._last_look_at = self.instance.storage.clock()
         return sent
 
     def _next_page(self) -> list[Run]:

@@ -87,7 +87,7 @@ class Heartbeat:
                 location=self._location,
                 queues=self._queues,
                 started_at=self._started_at,
-                last_seen_at=utc_now(),
+                last_seen_at=self._storage.clock(),
             )
         )
         self._has_beaten = True

@@ -5,8 +5,11 @@ Statements are in the stores and hot paths; connections in database.py.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 
+from orchord.events import utc_now
 from orchord.storage.asset_store import AssetStore
 from orchord.storage.attempt_store import AttemptStore
 from orchord.storage.database import Database
@@ -76,6 +79,17 @@ class Storage:
             StorageUnavailableError: it gives none.
         """
         self.database.rows(sa.text("SELECT 1"))
+
+    def clock(self) -> datetime:
+        """Return the time by which processes judge each other's signs of life: PostgreSQL's own, aware, in UTC.
+
+        The clocks of machines differ, and a worker must not be taken for dead for that. SQLite serves one machine.
+        """
+        if not self.database.is_postgres:
+            return utc_now()
+        (row,) = self.database.rows(sa.text("SELECT clock_timestamp()"))
+        moment: datetime = row[0]
+        return moment.astimezone(UTC)
 
     def dispose(self) -> None:
         """Close this process's connections."""

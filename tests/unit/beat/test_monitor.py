@@ -12,6 +12,7 @@ from orchord.errors import NotFoundError
 from orchord.events import utc_now
 from orchord.instance import OrchordInstance
 from orchord.runs import Attempt, Run, RunStatus, new_run_id
+from orchord.storage import Storage
 from orchord.storage.values import Claim
 from orchord_beat import monitor as module
 from orchord_beat.monitor import QUIET, QUIET_WHEN_BUSY, Monitor
@@ -69,7 +70,7 @@ def instance() -> Iterator[OrchordInstance]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(module, "utc_now", lambda: clock.now)
+    monkeypatch.setattr(Storage, "clock", lambda storage: clock.now)
     return clock
 
 

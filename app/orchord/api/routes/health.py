@@ -14,7 +14,6 @@ from orchord.api.problems import RETRY_AFTER_SECONDS, ProblemError
 from orchord.api.routing import Routes
 from orchord.api.state import the_instance
 from orchord.errors import BrokerUnavailableError, StorageUnavailableError
-from orchord.events import utc_now
 
 #: A worker that has not reported itself for so long does not count.
 WORKER_SILENCE = timedelta(seconds=30)
@@ -67,11 +66,18 @@ def check_broker() -> CheckBody:
     return CheckBody(name="broker", is_ok=True, detail="reachable")
 
 
+def workers_alive() -> Counter[str]:
+    """Return how many workers of each location have reported themselves of late."""
+    storage = the_instance().storage
+    reported = storage.workers.alive(storage.clock() - WORKER_SILENCE)
+    # A process that carries out a run of its own reports itself too, and consumes no queue.
+    return Counter(worker.location for worker in reported if worker.queues)
+
+
 def check_workers() -> list[CheckBody]:
     """Count the live workers of each code location."""
-    storage = the_instance().storage
-    alive = Counter(worker.location for worker in storage.workers.alive(utc_now() - WORKER_SILENCE) if worker.queues)
-    names = sorted({row.name for row in storage.locations.all()} | set(alive))
+    alive = workers_alive()
+    names = sorted({row.name for row in the_instance().storage.locations.all()} | set(alive))
     if not names:
         return [CheckBody(name="workers", is_ok=False, detail="no worker has published a code location yet")]
     return [

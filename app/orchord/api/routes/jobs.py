@@ -21,22 +21,14 @@ from orchord.api.models.jobs import (
     LocationQuery,
 )
 from orchord.api.plans import plan_body
-from orchord.api.routes.health import WORKER_SILENCE
+from orchord.api.routes.health import workers_alive
 from orchord.api.routing import Routes
 from orchord.api.state import the_instance
-from orchord.events import utc_now
 from orchord.instance.launch import find_job
 from orchord.storage import LocationRow
 
 location_routes = Routes("locations", "Code locations: user code, as its workers have published it.")
 job_routes = Routes("jobs", "What can be run.")
-
-
-def workers_alive() -> Counter[str]:
-    """Return how many workers of each location have reported themselves of late."""
-    return Counter(
-        worker.location for worker in the_instance().storage.workers.alive(utc_now() - WORKER_SILENCE) if worker.queues
-    )
 
 
 @location_routes.get("/locations", {200: LocationList})
