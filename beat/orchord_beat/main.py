@@ -45,7 +45,7 @@ def run_daemon(settings: Settings, *, log_level: str = "INFO") -> None:
                 return 0
             return int(declared.message_count)
 
-    monitor = Monitor(instance, process.mender, waiting_messages)
+    monitor = Monitor(process.instance, process.mender, waiting_messages)
     pause = LOOK_SECONDS
     while not stopped.wait(pause):
         try:

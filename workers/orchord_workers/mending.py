@@ -7,7 +7,6 @@ here may be done twice, or while the work goes on well after all: claims are fen
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +15,6 @@ from orchord.spi import (
     EXECUTED_BY_TAG,
     Attempt,
     AttemptStatus,
-    Claim,
     EndRun,
     ErrorInfo,
     NotFoundError,
@@ -135,38 +133,24 @@ class Mender:
         return 1
 
     def _fail_deadly_step(self, context: RunContext, message: StepMessage, parts: tuple[Part, ...], lost: int) -> None:
-        token = secrets.token_hex(8)
-        now = utc_now()
-        claim = self.storage.attempts.claim(
-            Claim(
-                run_id=message.run_id,
-                step_key=message.step_key,
-                attempt=message.attempt,
-                retry_number=message.retry_number,
-                token=token,
-                worker_id=self.runner.holder.worker_id,
-                process_id=self.runner.holder.process_id,
-                at=now,
-            ),
-            want_run=False,
-        )
-        if claim.claimed:
+        wanted = self.runner.claim_of(message)
+        if self.storage.attempts.claim(wanted).claimed:
             error = ErrorInfo(
                 "StepProcessLost",
                 f"Step '{message.step_key}' was given up: the process that ran it died {lost} times. Look for "
                 "out-of-memory kills and crashes of native code in its logs.",
             )
-            work = Work(message, parts, token)
-            self.runner.finish(context, work, failed_result(message.step_key, error, now))
+            work = Work(message, parts, wanted.token)
+            self.runner.finish(context, work, failed_result(message.step_key, error, wanted.at))
 
     def _mend_whole_run(self, context: RunContext, attempts: list[Attempt]) -> int:
         if any(attempt.status is AttemptStatus.RUNNING for attempt in attempts):
             return 0
-        waiting = [a for a in latest_attempts(attempts).values() if a.status is AttemptStatus.UP_FOR_RETRY]
-        if any(not is_due(attempt, utc_now()) for attempt in waiting):
+        latest = latest_attempts(attempts).values()
+        if any(a.status is AttemptStatus.UP_FOR_RETRY and not is_due(a, utc_now()) for a in latest):
             # The process that works on the run waits for its retry.
             return 0
-        for last in latest_attempts(attempts).values():
+        for last in latest:
             lost = sum(a.step_key == last.step_key and a.status is AttemptStatus.LOST for a in attempts)
             if last.status is AttemptStatus.LOST and lost >= MOST_LOST_ATTEMPTS:
                 message = StepMessage(context.run.run_id, last.step_key, last.attempt + 1, last.retry_number)

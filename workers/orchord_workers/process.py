@@ -10,6 +10,7 @@ import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from celery import Celery
 
@@ -38,53 +39,39 @@ class WorkerProcess:
     code: CodeLocation | None
     worker_id: str = field(default_factory=new_worker_id)
     is_watched: Callable[[], bool] = lambda: False
-    _runner: StepRunner | None = None
-    _mender: Mender | None = None
-    _instance: OrchordInstance | None = None
 
     def open(self) -> None:
-        """Connect this process to the instance."""
-        self._instance = OrchordInstance.from_home(self.settings)
-        contexts = RunContexts(self._instance, self.code)
-        self._runner = StepRunner(
-            self._instance,
+        """Make ready what the first task would otherwise wait for."""
+        _ = self.mender
+
+    def close(self) -> None:
+        """Give the connections back. What is asked for after this is made anew."""
+        if "instance" in self.__dict__:
+            self.instance.dispose()
+        for name in ("instance", "runner", "mender"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def instance(self) -> OrchordInstance:
+        """The instance of this process."""
+        return OrchordInstance.from_home(self.settings)
+
+    @cached_property
+    def runner(self) -> StepRunner:
+        """The step runner of this process."""
+        return StepRunner(
+            self.instance,
             Canvas(self.app),
-            contexts,
+            RunContexts(self.instance, self.code),
             holder=Holder(self.worker_id, os.getpid()),
             notify_end=self._notify_end,
             may_carry_on=lambda: not self.is_watched(),
         )
-        self._mender = Mender(self._runner)
 
-    def close(self) -> None:
-        """Give the connections back."""
-        if self._instance is not None:
-            self._instance.dispose()
-        self._instance = self._runner = self._mender = None
-
-    @property
-    def instance(self) -> OrchordInstance:
-        """The instance of this process."""
-        if self._instance is None:
-            self.open()
-        assert self._instance is not None
-        return self._instance
-
-    @property
-    def runner(self) -> StepRunner:
-        """The step runner of this process."""
-        if self._runner is None:
-            self.open()
-        assert self._runner is not None
-        return self._runner
-
-    @property
+    @cached_property
     def mender(self) -> Mender:
         """The mender of this process."""
-        if self._mender is None:
-            self.open()
-        assert self._mender is not None
-        return self._mender
+        return Mender(self.runner)
 
     def _notify_end(self, run_id: str, status: RunStatus) -> None:
         publish_end(self.app, run_id, status)

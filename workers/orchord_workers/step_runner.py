@@ -39,6 +39,7 @@ from orchord.spi import (
     RunStatus,
     Skip,
     SkipStep,
+    StartStep,
     StepEnd,
     StepMessage,
     StepRequest,
@@ -139,7 +140,7 @@ class StepRunner:
         context = self.contexts.known(message.run_id)
         token = work.token
         if token is None:
-            wanted = self._claim_of(message)
+            wanted = self.claim_of(message)
             # Patiently: a claim whose answer was lost may stand, and then only its own token is let through again.
             is_new = context is None
             claim = patiently(lambda: self.instance.storage.attempts.claim(wanted, want_run=is_new))
@@ -188,7 +189,7 @@ class StepRunner:
             at=now,
             skips=as_skips(moves.skips),
             ends_run=moves.ends_run,
-            then_claim=self._claim_of(following.message) if following is not None else None,
+            then_claim=self.claim_of(following.message) if following is not None else None,
         )
         try:
             stored = finish_patiently(self.instance.storage, finish)
@@ -258,7 +259,8 @@ class StepRunner:
             with self._left_to_the_monitor(context.run):
                 self.canvas.send_step(context.run, again, work.parts, delay_seconds=delay_seconds or None)
 
-    def _claim_of(self, message: StepMessage) -> Claim:
+    def claim_of(self, message: StepMessage) -> Claim:
+        """Return a new claim of this process, with a token of its own."""
         return Claim(
             run_id=message.run_id,
             step_key=message.step_key,
@@ -315,8 +317,7 @@ class StepRunner:
             context = self.contexts.read(message.run_id)
         except RunNotFoundError:
             return
-        named = dict(zip(context.plan.upstream[message.step_key], parts, strict=True))
-        decision = decide(context.plan, message.step_key, named, context.run.inherited)
+        decision = decided(context, message.step_key, parts)
         if isinstance(decision, SkipStep):
             self.end_without_running(context, message.step_key, decision.status, decision.reason)
 
@@ -351,15 +352,11 @@ class StepRunner:
 
     def _execute(self, context: RunContext, message: StepMessage, parts: Sequence[Part]) -> StepResult:
         step = context.plan.by_key.get(message.step_key)
-        if context.fault is not None or context.job is None or context.resolved is None or step is None:
+        job, resolved = context.job, context.resolved
+        if job is None or resolved is None or step is None or not has_node(job, message.step_key):
             fault = context.fault or missing_step(context.run, message.step_key, context.run.location)
             return failed_result(message.step_key, fault, utc_now())
-        if not has_node(context.job, message.step_key):
-            return failed_result(
-                message.step_key, missing_step(context.run, message.step_key, context.run.location), utc_now()
-            )
-        named = dict(zip(context.plan.upstream[message.step_key], parts, strict=True))
-        decision = decide(context.plan, message.step_key, named, context.run.inherited)
+        decision = decided(context, message.step_key, parts)
         if isinstance(decision, SkipStep):
             return skipped_result(decision, utc_now())
         request = StepRequest(
@@ -372,15 +369,21 @@ class StepRunner:
         try:
             with self.interrupts.accepted(context.run.run_id):
                 return execute_step(
-                    context.job,
+                    job,
                     request,
-                    resolved=context.resolved,
+                    resolved=resolved,
                     instance=self.instance,
                     compute_logs=self.instance.compute_log_manager,
                 )
         except ExecutionInterrupted:
             # It struck before or after the user's code, where execute_step does not look for it.
             return canceled_result(message.step_key, utc_now())
+
+
+def decided(context: RunContext, step_key: str, parts: Sequence[Part]) -> StartStep | SkipStep:
+    """Decide whether a step runs, by its parts in the order of ``plan.upstream``."""
+    named = dict(zip(context.plan.upstream[step_key], parts, strict=True))
+    return decide(context.plan, step_key, named, context.run.inherited)
 
 
 def failed_result(step_key: str, error: ErrorInfo, at: datetime) -> StepResult:

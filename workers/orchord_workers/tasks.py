@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Task
@@ -63,15 +65,13 @@ def register_tasks(process: WorkerProcess) -> None:
         patiently(lambda: process.mender.process_lost(worker_id, process_id, run_id))
 
 
-class requeued_when_storage_is_away:  # noqa: N801  # reads as a sentence where it is used
-    """Puts a message back when the database cannot be reached, so that nothing is lost by the acknowledgement."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, StorageUnavailableError):
-            logger.warning("Put a message back: %s", error)
-            # It comes again at once: without a pause, all workers would do nothing but pass messages around.
-            threading.Event().wait(PAUSE_SECONDS)
-            raise Reject(str(error), requeue=True) from error
+@contextmanager
+def requeued_when_storage_is_away() -> Iterator[None]:
+    """Put a message back when the database cannot be reached, so that nothing is lost by the acknowledgement."""
+    try:
+        yield
+    except StorageUnavailableError as error:
+        logger.warning("Put a message back: %s", error)
+        # It comes again at once: without a pause, all workers would do nothing but pass messages around.
+        threading.Event().wait(PAUSE_SECONDS)
+        raise Reject(str(error), requeue=True) from error
