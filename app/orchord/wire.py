@@ -17,17 +17,27 @@ STEP_TASK = "orchord.v1.step"
 END_TASK = "orchord.v1.run.end"
 WHOLE_RUN_TASK = "orchord.v1.run.execute"
 LOST_TASK = "orchord.v1.attempt.lost"
+TICKS_TASK = "orchord.v1.ticks"
 
 RUN_ENDED_CHANNEL = "orchord:v1:run-ended"
+# What the daemon is woken by: the message is one of the words below. Only a hint; it looks by itself too.
+WAKE_CHANNEL = "orchord:v1:wake"
+WAKE_CLOCK = "clock"
+WAKE_QUEUE = "queue"
+WAKE_CHANGES = "changes"
 
 
 class StepMessage(msgspec.Struct, frozen=True, array_like=True):
-    """Run this step. ``attempt`` counts from 1; ``retry_number`` (from 0) counts only the retries among them."""
+    """Run this step. ``attempt`` counts from 1; ``retry_number`` (from 0) counts only the retries among them.
+
+    ``pool`` is the step's pool: its claim needs it before the plan is at hand.
+    """
 
     run_id: str
     step_key: str
     attempt: int = 1
     retry_number: int = 0
+    pool: str | None = None
 
     @property
     def task_id(self) -> str:
@@ -38,6 +48,11 @@ class StepMessage(msgspec.Struct, frozen=True, array_like=True):
 def steps_queue(location: str) -> str:
     """Return the queue that the step workers of a code location consume."""
     return f"steps.{location}"
+
+
+def ticks_queue(location: str) -> str:
+    """Return the queue that the tick workers of a code location consume."""
+    return f"ticks.{location}"
 
 
 def shown_name(job_name: str, step_key: str) -> str:

@@ -7,6 +7,7 @@ repeats an earlier one is made in reexecution.py.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +26,7 @@ from orchord.errors import (
 from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.instance.launchers import LaunchRunContext
 from orchord.instance.selecting import Selection, select
+from orchord.plan.model import ExecutionPlan
 from orchord.runs import Inherited, Run, new_run_id
 from orchord.snapshot import JobSnapshot, LocationSnapshot
 
@@ -58,6 +60,15 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     run_key: str | None = None
     run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that is checked and not yet recorded: its record, its first events, and the plan that it follows."""
+
+    run: Run
+    events: tuple[Event, ...]
+    plan: ExecutionPlan
 
 
 class Lineage(msgspec.Struct, frozen=True):
@@ -133,6 +144,20 @@ def launch(
         StorageUnavailableError, BrokerUnavailableError: the run cannot be recorded, or not be handed over: it is
             then recorded as failed, and its key is free again.
     """
+    prepared = prepare(instance, request, lineage, steps)
+    stored, created = instance.storage.runs.create(prepared.run, prepared.events)
+    if created:
+        hand_over(instance, prepared)
+    return stored, created
+
+
+def prepare(
+    instance: OrchordInstance,
+    request: LaunchRequest,
+    lineage: Lineage | None = None,
+    steps: Sequence[str] | None = None,
+) -> PreparedRun:
+    """Check a request, and make what is recorded of it. The arguments and errors are those of ``launch``."""
     location, job = find_job(instance.storage, request.job_name, request.location)
     run, selection = _checked_run(instance, request, location, job, lineage, steps)
     at = run.created_at
@@ -141,15 +166,18 @@ def launch(
         Event(EventType.ASSET_MATERIALIZATION_PLANNED, at, f"Will materialize '{key}'.", step, asset_key=key)
         for step, key in selection.planned_assets
     ]
-    stored, created = instance.storage.runs.create(run, events)
-    if created:
-        _hand_over(instance, stored, selection)
-    return stored, created
+    return PreparedRun(run, tuple(events), selection.plan)
 
 
-def _hand_over(instance: OrchordInstance, run: Run, selection: Selection) -> None:
+def hand_over(instance: OrchordInstance, prepared: PreparedRun) -> None:
+    """Give a run that is recorded to the run coordinator.
+
+    Raises:
+        BrokerUnavailableError: it cannot be handed over: it is then recorded as failed, and its key is free again.
+    """
+    run = prepared.run
     try:
-        instance.run_coordinator.submit_run(LaunchRunContext(run, selection.plan, instance))
+        instance.run_coordinator.submit_run(LaunchRunContext(run, prepared.plan, instance))
     except OrchordError as error:
         failure = ErrorInfo(type(error).__name__, f"The run could not be handed over: {error}")
         instance.storage.runs.fail(run.run_id, failure, utc_now(), free_key=True)

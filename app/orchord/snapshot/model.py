@@ -137,7 +137,10 @@ class AssetSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ScheduleSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One schedule. Several cron schedules mean that any of them gives a tick."""
+    """One schedule. Several cron schedules mean that any of them gives a tick.
+
+    ``timeout_seconds`` limits one evaluation; None: the instance's limit holds.
+    """
 
     name: str
     job_name: str
@@ -149,6 +152,7 @@ class ScheduleSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, dict[str, Any]] = {}
     owners: tuple[str, ...] = ()
     required_resource_keys: tuple[str, ...] = ()
+    timeout_seconds: float | None = None
 
 
 class SensorSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -168,6 +172,7 @@ class SensorSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     run_status: str | None = None
     monitored_jobs: tuple[str, ...] = ()
     monitor_all_code_locations: bool = False
+    timeout_seconds: float | None = None
 
 
 class ResourceSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):

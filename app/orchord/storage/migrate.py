@@ -16,7 +16,7 @@ from orchord.storage.database import Database
 from orchord.storage.failures import translated
 
 # The newest revision in migrations/versions; a test holds this.
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 VERSION_TABLE = "orchord_schema"
 _MIGRATION_LOCK = 0x4F52434D
 _SCRIPTS = Path(__file__).parent / "migrations"

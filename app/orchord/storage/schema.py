@@ -20,6 +20,10 @@ NAMING = {
 
 LIVE_OR_SUCCESS = "status IN ('RUNNING', 'SUCCESS')"
 RUNNING = "status = 'RUNNING'"
+QUEUED = "status = 'QUEUED'"
+IN_POOL = "status = 'RUNNING' AND pool IS NOT NULL"
+OPEN_TICK = "status IN ('PENDING', 'STARTED')"
+TICK_UNDER_WAY = "status = 'STARTED' AND lane IS NOT NULL"
 
 
 def stamp(moment: datetime) -> str:
@@ -72,6 +76,10 @@ runs = sa.Table(
     # What never changes after creation, as one JSON text (orchord.runs.Run): a claim reads it in one piece.
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("error", sa.Text),
+    # The priority with its sign turned: runs leave the queue by rank, then by age, which an index can follow.
+    sa.Column("rank", sa.Integer, nullable=False, server_default="0"),
+    # Why a run is still QUEUED, as the run queue last said it.
+    sa.Column("waits_for", sa.Text),
     sa.UniqueConstraint("idempotency_key"),
     sa.Index("ix_runs_created", "created_at", "run_id"),
     sa.Index("ix_runs_status_created", "status", "created_at", "run_id"),
@@ -81,6 +89,15 @@ runs = sa.Table(
     ),
     sa.Index(
         "ix_runs_parent", "parent_run_id", "created_at", "run_id", postgresql_where=sa.text("parent_run_id IS NOT NULL")
+    ),
+    # The run queue, in the order in which runs leave it.
+    sa.Index(
+        "ix_runs_queue",
+        "rank",
+        "created_at",
+        "run_id",
+        postgresql_where=sa.text(QUEUED),
+        sqlite_where=sa.text(QUEUED),
     ),
 )
 
@@ -111,6 +128,10 @@ attempts = sa.Table(
     sa.Column("retry_at", UtcTime),
     sa.Column("outputs", sa.Text),
     sa.Column("error", sa.Text),
+    # A slot of a pool is a RUNNING attempt that names it: it cannot leak, as it is free in the moment the attempt ends.
+    sa.Column("pool", sa.Text),
+    # When a step that has a time limit is to be stopped.
+    sa.Column("deadline_at", UtcTime),
     # The fence in the database itself: a step has one attempt that runs or has succeeded, whoever writes.
     sa.Index(
         "uq_attempts_live_or_success",
@@ -121,6 +142,7 @@ attempts = sa.Table(
         sqlite_where=sa.text(LIVE_OR_SUCCESS),
     ),
     sa.Index("ix_attempts_running", "worker_id", postgresql_where=sa.text(RUNNING), sqlite_where=sa.text(RUNNING)),
+    sa.Index("ix_attempts_pool", "pool", postgresql_where=sa.text(IN_POOL), sqlite_where=sa.text(IN_POOL)),
 )
 
 events = sa.Table(
@@ -191,4 +213,124 @@ workers = sa.Table(
     sa.Column("queues", sa.Text, nullable=False),
     sa.Column("started_at", UtcTime, nullable=False),
     sa.Column("last_seen_at", UtcTime, nullable=False, index=True),
+)
+
+# What run status sensors, run retries and the run queue are told: one row for each status that a run comes to, written
+# in the transaction that brings it there, taken away when everybody has been told.
+run_changes = sa.Table(
+    "run_changes",
+    metadata,
+    sa.Column("id", BIG_ID, sa.Identity(), primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Limits of pools that people have set; others have the instance file's default.
+pools = sa.Table(
+    "pools",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("slot_limit", sa.Integer),
+)
+
+# Steps that were refused a slot, in the order in which they get one.
+pool_waiters = sa.Table(
+    "pool_waiters",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("step_key", sa.Text, primary_key=True),
+    sa.Column("pool", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("retry_number", sa.Integer, nullable=False),
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+    # When the waiter was last sent a message because a slot was free.
+    sa.Column("called_at", UtcTime),
+    sa.Index("ix_pool_waiters_order", "pool", "rank", "since"),
+)
+
+# Schedules and sensors: what changes of them. What they are is in their location's snapshot.
+instigators = sa.Table(
+    "instigators",
+    metadata,
+    sa.Column("location", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    # NULL: nobody has started or stopped it, and the code's default holds.
+    sa.Column("status", sa.Text),
+    sa.Column("started_at", UtcTime),
+    # Up to which planned time ticks have been made.
+    sa.Column("planned_until", UtcTime),
+    sa.Column("last_tick_ended_at", UtcTime),
+    sa.Column("last_run_key", sa.Text),
+    sa.Column("cursor", sa.Text),
+    # Grows with every change that the clock must see.
+    sa.Column("version", sa.Integer, nullable=False, server_default="0"),
+)
+
+ticks = sa.Table(
+    "ticks",
+    metadata,
+    sa.Column("tick_id", BIG_ID, sa.Identity(), primary_key=True),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    # What makes a tick happen once, whoever asks for it: a planned time, a run and its status, a push's own key.
+    sa.Column("tick_key", sa.Text, nullable=False),
+    # Ticks of one lane are evaluated one after another; without a lane, at once.
+    sa.Column("lane", sa.Text),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("is_dry_run", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("planned_at", UtcTime, nullable=False),
+    sa.Column("sent_at", UtcTime),
+    sa.Column("started_at", UtcTime),
+    sa.Column("ended_at", UtcTime),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("time_limit_seconds", sa.Float, nullable=False),
+    sa.Column("token", sa.Text),
+    sa.Column("worker_id", sa.Text),
+    sa.Column("payload", sa.Text),
+    sa.Column("run_ids", sa.Text),
+    sa.Column("skip_reason", sa.Text),
+    sa.Column("cursor", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("data", sa.Text),
+    sa.UniqueConstraint("location", "kind", "name", "tick_key"),
+    sa.Index("ix_ticks_page", "location", "kind", "name", "tick_id"),
+    sa.Index("ix_ticks_open", "planned_at", postgresql_where=sa.text(OPEN_TICK), sqlite_where=sa.text(OPEN_TICK)),
+    sa.Index("ix_ticks_ended", "ended_at"),
+    sa.Index(
+        "uq_ticks_under_way",
+        "location",
+        "lane",
+        unique=True,
+        postgresql_where=sa.text(TICK_UNDER_WAY),
+        sqlite_where=sa.text(TICK_UNDER_WAY),
+    ),
+    sqlite_autoincrement=True,
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    # Grows with every new holder.
+    sa.Column("term", sa.Integer, nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=False),
+)
+
+daemons = sa.Table(
+    "daemons",
+    metadata,
+    sa.Column("daemon_id", sa.Text, primary_key=True),
+    sa.Column("hostname", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("started_at", UtcTime, nullable=False),
+    sa.Column("last_seen_at", UtcTime, nullable=False),
+    sa.Column("is_leader", sa.Boolean, nullable=False),
+    # What went wrong in its loops last, as a JSON object by loop.
+    sa.Column("errors", sa.Text),
 )
