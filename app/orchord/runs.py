@@ -77,7 +77,9 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """One run. Times are aware UTC; ``tags`` include the system's (``orchord/...``).
 
     ``step_keys`` is the selection that runs (None: the whole plan). ``asset_selection`` holds user strings of keys.
-    ``inherited`` maps step keys outside the selection to the earlier run that holds their outputs.
+    ``inherited`` maps step keys outside the selection to the earlier run that holds their outputs. Of queued runs
+    those of higher ``priority`` go first. ``pools`` are all pools of the plan; ``blocking_pools`` those of its first
+    steps, if every first step has one. ``waits_for`` says why the run is still QUEUED.
     """
 
     run_id: str
@@ -100,6 +102,10 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_at: datetime | None = None
     updated_at: datetime | None = None
     error: ErrorInfo | None = None
+    priority: int = 0
+    pools: tuple[str, ...] = ()
+    blocking_pools: tuple[str, ...] = ()
+    waits_for: str | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -126,7 +132,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     """One attempt at one step. ``attempt`` counts from 1; ``retry_number`` counts only retries (from 0).
 
     ``outputs`` names the outputs that were yielded. ``token`` is the fence: only the holder may end the attempt.
-    ``worker_id`` and ``process_id`` name the process that holds it.
+    ``worker_id`` and ``process_id`` name the process that holds it. ``pool`` is the pool that it has a slot of while it
+    runs.
     """
 
     run_id: str
@@ -142,6 +149,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     retry_at: datetime | None = None
     outputs: tuple[str, ...] = ()
     error: ErrorInfo | None = None
+    pool: str | None = None
 
 
 class PartStatus(StrEnum):

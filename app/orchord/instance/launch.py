@@ -27,7 +27,7 @@ from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.instance.launchers import LaunchRunContext
 from orchord.instance.selecting import Selection, select
 from orchord.plan.model import ExecutionPlan
-from orchord.runs import Inherited, Run, new_run_id
+from orchord.runs import Inherited, Run, RunStatus, new_run_id
 from orchord.snapshot import JobSnapshot, LocationSnapshot
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ RUNNABLE_EXECUTORS = ("celery_executor", "in_process_executor")
 PARENT_RUN_TAG = "orchord/parent_run_id"
 ROOT_RUN_TAG = "orchord/root_run_id"
 RUN_KEY_TAG = "orchord/run_key"
+PRIORITY_TAG = "orchord/priority"
 
 
 class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +162,8 @@ def prepare(
     location, job = find_job(instance.storage, request.job_name, request.location)
     run, selection = _checked_run(instance, request, location, job, lineage, steps)
     at = run.created_at
-    events = [Event(EventType.RUN_STARTING, at, f"Run of job '{job.name}' was created.")]
+    kind = EventType.RUN_ENQUEUED if run.status is RunStatus.QUEUED else EventType.RUN_STARTING
+    events = [Event(kind, at, f"Run of job '{job.name}' was created.")]
     events += [
         Event(EventType.ASSET_MATERIALIZATION_PLANNED, at, f"Will materialize '{key}'.", step, asset_key=key)
         for step, key in selection.planned_assets
@@ -232,6 +234,9 @@ def _checked_run(
         root_run_id=lineage.root_run_id if lineage is not None else None,
         idempotency_key=_key_of(request, location, job),
         run_key=request.run_key,
+        priority=priority_of(tags),
+        pools=pools_of(selection.plan),
+        blocking_pools=blocking_pools_of(selection.plan),
     )
     return run, selection
 
@@ -278,7 +283,30 @@ def _checked_tags(
     if lineage is not None:
         tags[PARENT_RUN_TAG] = lineage.parent_run_id
         tags[ROOT_RUN_TAG] = lineage.root_run_id
+    if priority_of(tags) == 0 and tags.get(PRIORITY_TAG, "0").strip() not in ("0", "-0", "+0"):
+        mistakes.append(
+            f"tags: found {PRIORITY_TAG}: {tags[PRIORITY_TAG]!r}, expected a whole number of at most nine "
+            "digits as text. The highest goes first."
+        )
     return tags
+
+
+def priority_of(tags: Mapping[str, str]) -> int:
+    """Return the priority that a run's tags give it; 0 without one, or with one that is no whole number."""
+    text = tags.get(PRIORITY_TAG, "0").strip()
+    digits = text.removeprefix("-").removeprefix("+")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else 0
+
+
+def pools_of(plan: ExecutionPlan) -> tuple[str, ...]:
+    """Return all pools that a plan's steps need slots of, each once."""
+    return tuple(sorted({step.pool for step in plan.steps if step.pool is not None}))
+
+
+def blocking_pools_of(plan: ExecutionPlan) -> tuple[str, ...]:
+    """Return the pools of the first steps, if each of them has one: without a slot the run could not begin."""
+    first = [plan.step(key).pool for key in plan.roots]
+    return tuple(sorted({pool for pool in first if pool is not None})) if first and None not in first else ()
 
 
 def own_tag(key: str) -> str:

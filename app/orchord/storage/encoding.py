@@ -77,10 +77,19 @@ def encode_outputs(outputs: Sequence[str]) -> str | None:
 
 def run_body(run: Run) -> str:
     """Encode what of a run never changes."""
-    return json_text(msgspec.structs.replace(run, error=None, started_at=None, ended_at=None, updated_at=None))
+    changing = {"error": None, "started_at": None, "ended_at": None, "updated_at": None, "waits_for": None}
+    return json_text(msgspec.structs.replace(run, **changing))
 
 
-def run_of(body: str, status: str, started_at: Any, ended_at: Any, updated_at: Any, error: str | None) -> Run:
+def run_of(
+    body: str,
+    status: str,
+    started_at: Any,
+    ended_at: Any,
+    updated_at: Any,
+    error: str | None,
+    waits_for: str | None = None,
+) -> Run:
     """Build a run from its body and the columns that change."""
     return msgspec.structs.replace(
         _run_decoder.decode(body),
@@ -89,6 +98,7 @@ def run_of(body: str, status: str, started_at: Any, ended_at: Any, updated_at: A
         ended_at=as_utc(ended_at),
         updated_at=as_utc(updated_at),
         error=decode_error(error),
+        waits_for=waits_for if status == RunStatus.QUEUED else None,
     )
 
 
@@ -108,6 +118,7 @@ def attempt_of(row: Any) -> Attempt:
         retry_at=as_utc(row.retry_at),
         outputs=_outputs_decoder.decode(row.outputs) if row.outputs else (),
         error=decode_error(row.error),
+        pool=row.pool,
     )
 
 

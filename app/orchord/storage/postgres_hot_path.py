@@ -51,6 +51,7 @@ class PostgresHotPath:
             "idempotency_key": run.idempotency_key,
             "body": run_body(run),
             "error": encode_error(run.error),
+            "rank": -run.priority,
             "tags": json_text(run.tags),
             "events": json_text(events),
         }

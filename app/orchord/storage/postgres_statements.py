@@ -238,9 +238,9 @@ END = _joined([_GATE, _plain_end(_THROUGH_GATE), *_noted([_END_EVENT], with_asse
 CREATE = f"""
 WITH {_GATE}, created AS (
     INSERT INTO runs (run_id, job_name, location, status, created_at, started_at, ended_at, updated_at, parent_run_id,
-        root_run_id, idempotency_key, body, error)
+        root_run_id, idempotency_key, body, error, rank)
     SELECT %(run_id)s, %(job_name)s, %(location)s, %(status)s, %(created_at)s, %(started_at)s, %(ended_at)s,
-        %(updated_at)s, %(parent_run_id)s, %(root_run_id)s, %(idempotency_key)s, %(body)s, %(error)s
+        %(updated_at)s, %(parent_run_id)s, %(root_run_id)s, %(idempotency_key)s, %(body)s, %(error)s, %(rank)s::int
     WHERE {_THROUGH_GATE}
     ON CONFLICT DO NOTHING
     RETURNING run_id

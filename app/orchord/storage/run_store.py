@@ -23,7 +23,15 @@ from orchord.storage.schema import attempts, events, run_tags, runs
 from orchord.storage.values import RunFilter
 from orchord.storage.wording import END_EVENTS
 
-_RUN_COLUMNS = (runs.c.body, runs.c.status, runs.c.started_at, runs.c.ended_at, runs.c.updated_at, runs.c.error)
+_RUN_COLUMNS = (
+    runs.c.body,
+    runs.c.status,
+    runs.c.started_at,
+    runs.c.ended_at,
+    runs.c.updated_at,
+    runs.c.error,
+    runs.c.waits_for,
+)
 _TERMINAL = tuple(status.value for status in TERMINAL_RUN_STATUSES)
 _UNFINISHED = tuple(status.value for status in RunStatus if not status.is_terminal)
 

@@ -57,13 +57,14 @@ class SqliteHotPath:
             *(run.run_id, run.job_name, run.location, run.status.value),
             *times,
             *(run.parent_run_id, run.root_run_id, run.idempotency_key, run_body(run), encode_error(run.error)),
+            -run.priority,
         )
 
         def work(connection: sa.Connection) -> bool:
             inserted = connection.exec_driver_sql(
                 """INSERT INTO runs (run_id, job_name, location, status, created_at, started_at, ended_at, updated_at,
-                    parent_run_id, root_run_id, idempotency_key, body, error)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
+                    parent_run_id, root_run_id, idempotency_key, body, error, rank)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
                 row,
             )
             if not inserted.rowcount:

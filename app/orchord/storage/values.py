@@ -5,18 +5,23 @@ No SQL and no behaviour here; the classes that take and return these are in the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from orchord.events import ErrorInfo, Event
 from orchord.runs import AttemptStatus, Run, RunStatus
 from orchord.snapshot import LocationSnapshot
+from orchord.ticks import TickStatus
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A wish to execute one attempt at one step. ``token`` is the fence: new for every claim, never reused."""
+    """A wish to execute one attempt at one step. ``token`` is the fence: new for every claim, never reused.
+
+    With ``pool`` the attempt needs a free slot of it.
+    """
 
     run_id: str
     step_key: str
@@ -26,6 +31,7 @@ class Claim(msgspec.Struct, frozen=True):
     at: datetime
     retry_number: int = 0
     process_id: int = 0
+    pool: str | None = None
 
 
 class ClaimResult(msgspec.Struct, frozen=True):
@@ -33,12 +39,14 @@ class ClaimResult(msgspec.Struct, frozen=True):
 
     ``run_status`` is None when there is no such run. ``existing`` is the status of the row that stands in the way:
     this attempt's own, else the step's other attempt. ``run`` is given when it was asked for and the claim won.
+    ``waits_for_pool`` is set when only a slot was missing: the step is then among the pool's waiters, and is called.
     """
 
     claimed: bool
     run_status: RunStatus | None
     existing: AttemptStatus | None = None
     run: Run | None = None
+    waits_for_pool: str | None = None
 
 
 class Skip(msgspec.Struct, frozen=True):
@@ -124,3 +132,65 @@ class WorkerRow(msgspec.Struct, frozen=True):
     queues: tuple[str, ...]
     started_at: datetime
     last_seen_at: datetime
+
+
+class TickEnd(msgspec.Struct, frozen=True):
+    """The end of one evaluation: what came of it, and the runs and asset events that it makes.
+
+    ``runs`` are stored with their first events, each once by its idempotency key. ``cursor`` is what the tick left;
+    it is written to the sensor only when ``keeps_cursor`` is False and the tick has not failed.
+    """
+
+    tick_id: int
+    token: str
+    status: TickStatus
+    at: datetime
+    runs: Sequence[tuple[Run, Sequence[Event]]] = ()
+    events: Sequence[Event] = ()
+    skip_reason: str | None = None
+    error: ErrorInfo | None = None
+    cursor: str | None = None
+    keeps_cursor: bool = True
+    data: Mapping[str, Any] = {}
+
+
+class TickFinished(msgspec.Struct, frozen=True):
+    """The answer to the end of a tick. ``accepted`` is False when the token no longer holds it: nothing was written.
+
+    ``created`` are the ids of runs that are new; ``existing`` maps the run keys ("" without one) of runs that were
+    there already to these runs' ids.
+    """
+
+    accepted: bool
+    created: tuple[str, ...] = ()
+    existing: Mapping[str, str] = {}
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Who holds a lease. ``term`` grows with every new holder; times are the database's."""
+
+    name: str
+    holder: str
+    term: int
+    expires_at: datetime
+
+
+class DaemonRow(msgspec.Struct, frozen=True):
+    """One daemon as it last reported itself. ``errors``: what went wrong in its loops last, by loop."""
+
+    daemon_id: str
+    hostname: str
+    pid: int
+    started_at: datetime
+    last_seen_at: datetime
+    is_leader: bool = False
+    errors: Mapping[str, str] = {}
+
+
+class RunChange(msgspec.Struct, frozen=True):
+    """A status that a run has come to, and that not everybody has been told of."""
+
+    id: int
+    run_id: str
+    status: RunStatus
+    at: datetime
