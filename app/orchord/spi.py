@@ -23,6 +23,7 @@ from orchord.instance.coordinators import RunCoordinator
 from orchord.instance.heartbeat import Heartbeat
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
 from orchord.instance.recording import EXECUTED_BY_TAG
+from orchord.instance.sections import CelerySettings
 from orchord.instance.sink import StoredSink, as_skips
 from orchord.location import CodeLocation, LocationTarget, load_location
 from orchord.plan.follow import Follow, JoinPart, StepToStart, begin, follow, joins_of
@@ -60,6 +61,7 @@ __all__ = [
     "Attempt",
     "AttemptStatus",
     "BrokerUnavailableError",
+    "CelerySettings",
     "Claim",
     "ClaimResult",
     "CodeLocation",

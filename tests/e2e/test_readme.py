@@ -53,7 +53,7 @@ def test_the_instance_file_is_understood(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("ORCHORD_DATABASE_URL", "postgresql://orchord:secret@db:5432/orchord")
     config = InstanceConfig.read(tmp_path)
     assert config.storage_url.startswith("postgresql")
-    assert config.celery["worker_concurrency"] == 4
+    assert config.celery.worker_concurrency == 4
     assert config.without_effect == ()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchord.instance.sections import CelerySettings
 from orchord_workers.app import close_app, make_app
 
 NUMBERS = str(Path(__file__).parents[2] / "examples" / "numbers" / "definitions.py")
@@ -28,7 +29,7 @@ STEPS = {
 def test_a_watcher_sees_every_step_as_a_task_with_a_readable_name_and_id(valkey_url: str, deploy) -> None:
     deployment = deploy(broker=valkey_url)
     deployment.start_all(NUMBERS)
-    app = make_app({"broker": valkey_url})
+    app = make_app(CelerySettings(broker=valkey_url))
     seen: dict[str, str] = {}
     with app.connection_for_read() as connection:
         receiver = app.events.Receiver(

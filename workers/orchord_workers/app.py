@@ -5,7 +5,7 @@ Both the launcher (in the API) and the worker make theirs here, so that they can
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -16,26 +16,24 @@ from celery.exceptions import CeleryError
 from kombu import pools
 from kombu.exceptions import KombuError
 
-from orchord.spi import BrokerUnavailableError
+from orchord.spi import BrokerUnavailableError, CelerySettings
 
 CONNECT_TIMEOUT_SECONDS = 4
 
 
-def make_app(config: Mapping[str, Any], *, location: str | None = None) -> Celery:
+def make_app(config: CelerySettings, *, location: str | None = None) -> Celery:
     """Make the Celery app of one process.
 
     Args:
-        config: The ``celery`` section of the instance file: ``broker``, ``result_backend``,
-            ``visibility_timeout_seconds``.
+        config: The ``celery`` section of the instance file.
         location: The code location whose queue is the default, for a worker.
     """
-    broker = str(config["broker"])
-    backend = str(config.get("result_backend") or broker)
+    broker, backend = config.broker, config.result_backend
     app = Celery("orchord", broker=broker, backend=backend, set_as_current=False)
     transport_options: dict[str, Any] = {}
     if urlsplit(broker).scheme.startswith(("redis", "valkey", "sentinel")):
         transport_options = {
-            "visibility_timeout": config.get("visibility_timeout_seconds", 3600),
+            "visibility_timeout": config.visibility_timeout_seconds,
             "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "socket_timeout": 30,
             "socket_keepalive": True,

@@ -68,7 +68,7 @@ def run_worker(
     warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = app.Worker(
         hostname=f"{code.name}@{process.worker_id}",
-        concurrency=concurrency or instance.config.celery.get("worker_concurrency") or 2,
+        concurrency=concurrency or instance.config.celery.worker_concurrency or 2,
         queues=[steps_queue(code.name)],
         loglevel=log_level,
         pool="prefork",

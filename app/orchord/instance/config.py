@@ -14,33 +14,36 @@ import yaml
 
 from orchord.errors import InstanceConfigError, did_you_mean
 from orchord.instance.plugins import CELERY_RUN_LAUNCHER, PluginSpec, parse_plugin
+from orchord.instance.section_reader import read_section
+from orchord.instance.sections import (
+    DEFAULT_BROKER,
+    CelerySettings,
+    ConcurrencySettings,
+    RetentionSettings,
+    RunMonitoringSettings,
+    RunRetrySettings,
+    ScheduleSettings,
+    TelemetrySettings,
+    TickSettings,
+)
 from orchord.instance.storage_section import OLDER_SECTIONS, parse_storage
 from orchord.settings import environment_value
 
 INSTANCE_FILES = ("orchord.yaml", "dagster.yaml")
-DEFAULT_BROKER = "redis://127.0.0.1:6379/0"
 
 # Sections that Dagster's users have and that change nothing in this version, with what that means for them.
 _WITHOUT_EFFECT: Mapping[str, str] = {
     "auto_materialize": "automation conditions are not evaluated",
     "backfills": "there are no backfills",
     "code_servers": "there are no code servers: workers hold the code",
-    "concurrency": "runs and pools are not limited",
     "defs_state_storage": "no state of definitions is kept",
     "freshness": "freshness is not evaluated",
     "instance_class": "the instance's class is always OrchordInstance",
     "nux": "there is no introduction to turn off",
     "python_logs": "records of Python's loggers are not captured",
-    "retention": "nothing is removed by age",
-    "run_monitoring": "the daemon watches over runs by rules of its own",
-    "run_queue": "runs are launched at once",
-    "run_retries": "runs are not retried as a whole",
-    "schedules": "schedules do not run",
     "secrets": "secrets come from the environment",
-    "sensors": "sensors do not run",
     "telemetry": "nothing is ever sent",
 }
-_CELERY_KEYS = ("broker", "result_backend", "worker_concurrency", "visibility_timeout_seconds")
 _LOCAL_COMPUTE_LOGS = ("LocalComputeLogManager", "orchord.compute_logs:LocalComputeLogManager")
 _SECTIONS = (
     "storage",
@@ -51,6 +54,13 @@ _SECTIONS = (
     "local_artifact_storage",
     "celery",
     "scheduler",
+    "run_queue",
+    "run_monitoring",
+    "run_retries",
+    "sensors",
+    "schedules",
+    "retention",
+    "concurrency",
     *_WITHOUT_EFFECT,
 )
 
@@ -58,16 +68,22 @@ _SECTIONS = (
 class InstanceConfig(msgspec.Struct, frozen=True):
     """What the instance file says, with defaults. ``without_effect`` words the sections that change nothing.
 
-    ``celery`` holds ``broker``, ``result_backend`` and, when given, ``worker_concurrency`` and
-    ``visibility_timeout_seconds``. Addresses may hold passwords; ``repr`` does not show them.
+    What the sections hold is told in sections.py. Addresses may hold passwords; ``repr`` does not show them.
     """
 
     storage_url: str
     artifact_folder: Path
-    celery: dict[str, Any]
+    celery: CelerySettings
     run_launcher: PluginSpec
     run_coordinator: PluginSpec
     compute_logs: PluginSpec
+    run_monitoring: RunMonitoringSettings = RunMonitoringSettings()
+    run_retries: RunRetrySettings = RunRetrySettings()
+    sensors: TickSettings = TickSettings()
+    schedules: ScheduleSettings = ScheduleSettings()
+    retention: RetentionSettings = RetentionSettings()
+    concurrency: ConcurrencySettings = ConcurrencySettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     storage_pool: dict[str, int] = {}
     without_effect: tuple[str, ...] = ()
     file: Path | None = None
@@ -124,6 +140,13 @@ class InstanceConfig(msgspec.Struct, frozen=True):
             run_launcher=_plugin(document, "run_launcher", ("CeleryRunLauncher", CELERY_RUN_LAUNCHER), mistakes),
             run_coordinator=_coordinator(document, mistakes),
             compute_logs=_plugin(document, "compute_logs", _LOCAL_COMPUTE_LOGS, mistakes),
+            run_monitoring=read_section(
+                "run_monitoring", document.get("run_monitoring"), RunMonitoringSettings, mistakes
+            ),
+            run_retries=read_section("run_retries", document.get("run_retries"), RunRetrySettings, mistakes),
+            sensors=read_section("sensors", document.get("sensors"), TickSettings, mistakes),
+            schedules=read_section("schedules", document.get("schedules"), ScheduleSettings, mistakes),
+            telemetry=read_section("telemetry", document.get("telemetry"), TelemetrySettings, mistakes),
             storage_pool=pool,
             without_effect=tuple(f"{key}: {_WITHOUT_EFFECT[key]}" for key in document if key in _WITHOUT_EFFECT),
             file=file,
@@ -179,27 +202,12 @@ def _artifact_folder(value: Any, home: Path, mistakes: list[str]) -> Path:
     return home / Path(value["base_dir"]).expanduser()
 
 
-def _celery(value: Any, mistakes: list[str]) -> dict[str, Any]:
-    section = value if value is not None else {}
-    if not isinstance(section, dict):
-        mistakes.append(f"celery: found {section!r}, expected a mapping.")
-        section = {}
-    mistakes += [
-        f"celery: unknown key '{key}'.{did_you_mean(str(key), _CELERY_KEYS)}"
-        for key in section
-        if key not in _CELERY_KEYS
-    ]
+def _celery(value: Any, mistakes: list[str]) -> CelerySettings:
+    section = read_section("celery", value, CelerySettings, mistakes)
+    given = value if isinstance(value, dict) else {}
     for key in ("broker", "result_backend"):
-        if key in section and not (isinstance(section[key], str) and "://" in section[key]):
+        if key in given and not (isinstance(given[key], str) and "://" in given[key]):
             mistakes.append(f"celery.{key}: expected a URL such as {DEFAULT_BROKER}.")
-    for key in ("worker_concurrency", "visibility_timeout_seconds"):
-        number = section.get(key, 1)
-        if isinstance(number, str) and number.isdecimal():  # from an environment variable
-            section = {**section, key: int(number)}
-            number = int(number)
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            mistakes.append(f"celery.{key}: found {number!r}, expected a whole number above 0.")
-    broker = str(section.get("broker", DEFAULT_BROKER))
-    if "result_backend" not in section and not broker.startswith(("redis", "valkey", "sentinel")):
+    if given.get("result_backend") is None and not section.broker.startswith(("redis", "valkey", "sentinel")):
         mistakes.append("celery.result_backend: missing. With this broker, give a Redis or Valkey URL for chords.")
-    return {"result_backend": broker, **section, "broker": broker}
+    return section

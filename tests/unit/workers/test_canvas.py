@@ -13,6 +13,7 @@ import redis
 from orchord.embedded.processes import free_port
 from orchord.errors import BrokerUnavailableError
 from orchord.events import utc_now
+from orchord.instance.sections import CelerySettings
 from orchord.plan.follow import JoinPart
 from orchord.plan.model import ExecutionPlan, OutputRef, Step, StepInput, StepOutput
 from orchord.runs import Part, PartStatus, Run, RunStatus, new_run_id
@@ -25,7 +26,7 @@ WIDTH = 40
 
 @pytest.fixture
 def canvas(valkey_url: str) -> Iterator[Canvas]:
-    app = make_app({"broker": valkey_url})
+    app = make_app(CelerySettings(broker=valkey_url))
     yield Canvas(app)
     close_app(app)
 
@@ -112,7 +113,7 @@ def test_a_message_is_small_and_bears_the_name_of_the_step(canvas: Canvas, valke
 
 def test_an_unreachable_broker_is_named_with_the_fix_and_without_its_password() -> None:
     port = free_port()
-    app = make_app({"broker": f"redis://:secret@127.0.0.1:{port}/0"})
+    app = make_app(CelerySettings(broker=f"redis://:secret@127.0.0.1:{port)/0"})
     with pytest.raises(BrokerUnavailableError) as caught, broker_errors_translated(app):
         Canvas(app).prepare(a_run(), wide_plan(2))
     text = str(caught.value)

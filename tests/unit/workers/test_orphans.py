@@ -11,6 +11,7 @@ import pytest
 
 from orchord.events import utc_now
 from orchord.instance import OrchordInstance
+from orchord.instance.sections import CelerySettings
 from orchord.runs import Run, RunStatus, new_run_id
 from orchord.storage.values import Claim
 from orchord_workers import orphans
@@ -23,7 +24,7 @@ class RecordingCanvas:
     def __init__(self) -> None:
         from orchord_workers.app import make_app
 
-        self.app = make_app({"broker": "memory://", "result_backend": "cache+memory://"}, location="here")
+        self.app = make_app(CelerySettings(broker="memory://", result_backend="cache+memory://"), location="here")
         self.reports: list[tuple[str, str, int, str]] = []
 
     def send_lost(self, queue: str, worker_id: str, process_id: int, run_id: str) -> None:

@@ -14,6 +14,7 @@ import orchord as dg
 from orchord.definitions.definitions_object import Definitions
 from orchord.events import Event, EventType, utc_now
 from orchord.execution import ExecutionInterrupted
+from orchord.instance.sections import CelerySettings
 from orchord.runs import AttemptStatus, Run, RunStatus, new_run_id
 from orchord.snapshot import snapshot_of
 from orchord.spi import CodeLocation, LocationTarget, OrchordInstance, StorageUnavailableError
@@ -95,7 +96,7 @@ class RecordingCanvas:
     """Notes what is sent; returns of parts fail as ``fault`` says."""
 
     def __init__(self) -> None:
-        self.app = make_app({"broker": "memory://", "result_backend": "cache+memory://"}, location="home")
+        self.app = make_app(CelerySettings(broker="memory://", result_backend="cache+memory://"), location="home")
         self.sent: list[str] = []
         self.fault: Exception | None = None
 

@@ -9,6 +9,7 @@ import yaml
 
 from orchord.errors import InstanceConfigError
 from orchord.instance import InstanceConfig
+from orchord.instance.sections import CelerySettings
 
 HOME = Path("/srv/orchord")
 
@@ -90,7 +91,8 @@ class TestDefaults:
         config = InstanceConfig.read(tmp_path)
         assert config.storage_url == f"sqlite:///{tmp_path}/orchord.db"
         assert config.artifact_folder == tmp_path
-        assert config.celery == {"broker": "redis://127.0.0.1:6379/0", "result_backend": "redis://127.0.0.1:6379/0"}
+        assert config.celery == CelerySettings(broker="redis://127.0.0.1:6379/0")
+        assert config.celery.result_backend == "redis://127.0.0.1:6379/0"
         assert config.run_launcher.target == "orchord_workers.launcher:CeleryRunLauncher"
         assert config.run_coordinator.class_name == "DefaultRunCoordinator"
         assert config.compute_logs.class_name == "LocalComputeLogManager"
@@ -102,9 +104,9 @@ class TestDefaults:
 
     def test_dagsters_file_is_read_when_there_is_none_of_ours(self, tmp_path):
         (tmp_path / "dagster.yaml").write_text("celery: {broker: 'redis://x/1'}")
-        assert InstanceConfig.read(tmp_path).celery["broker"] == "redis://x/1"
+        assert InstanceConfig.read(tmp_path).celery.broker == "redis://x/1"
         (tmp_path / "orchord.yaml").write_text("celery: {broker: 'redis://y/1'}")
-        assert InstanceConfig.read(tmp_path).celery["broker"] == "redis://y/1"
+        assert InstanceConfig.read(tmp_path).celery.broker == "redis://y/1"
 
 
 class TestTheMissionsFile:
@@ -122,7 +124,7 @@ class TestTheMissionsFile:
     def test_what_has_no_effect_is_told(self, monkeypatch):
         monkeypatch.setenv("DAGSTER_PG_PASSWORD", "x")
         told = {line.partition(":")[0] for line in parsed(MISSION_FILE).without_effect}
-        assert told == {"run_monitoring", "run_retries", "sensors", "schedules", "telemetry"}
+        assert told == {"telemetry"}
 
     def test_a_missing_variable_is_named_with_each_of_its_places(self):
         found = mistakes_of(MISSION_FILE)
@@ -198,15 +200,15 @@ class TestCelery:
               worker_concurrency: {env: WIDTH}
               visibility_timeout_seconds: 7200
         """
-        assert parsed(text).celery == {
-            "broker": "amqp://guest@rabbit//",
-            "result_backend": "redis://r/1",
-            "worker_concurrency": 8,
-            "visibility_timeout_seconds": 7200,
-        }
+        assert parsed(text).celery == CelerySettings(
+            broker="amqp://guest@rabbit//",
+            result_backend="redis://r/1",
+            worker_concurrency=8,
+            visibility_timeout_seconds=7200,
+        )
 
     def test_the_broker_is_the_result_backend_when_it_can_be(self):
-        assert parsed("celery: {broker: 'redis://x/1'}").celery["result_backend"] == "redis://x/1"
+        assert parsed("celery: {broker: 'redis://x/1'}").celery.result_backend == "redis://x/1"
 
     @pytest.mark.parametrize(
         ("text", "words"),
