@@ -117,7 +117,7 @@ class RunRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``retention``: what is removed by age. In the file, each part is ``{purge_after_days: days or days by status}``."""
+    """``retention``: what is removed by age. In the file each part is ``{purge_after_days: days}``, or days by status."""
 
     schedule: TickRetention = TickRetention()
     sensor: TickRetention = TickRetention(skipped=7)

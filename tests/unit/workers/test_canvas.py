@@ -113,7 +113,7 @@ def test_a_message_is_small_and_bears_the_name_of_the_step(canvas: Canvas, valke
 
 def test_an_unreachable_broker_is_named_with_the_fix_and_without_its_password() -> None:
     port = free_port()
-    app = make_app(CelerySettings(broker=f"redis://:secret@127.0.0.1:{port)/0"})
+    app = make_app(CelerySettings(broker=f"redis://:secret@127.0.0.1:{port}/0"))
     with pytest.raises(BrokerUnavailableError) as caught, broker_errors_translated(app):
         Canvas(app).prepare(a_run(), wide_plan(2))
     text = str(caught.value)
