@@ -20,6 +20,7 @@ from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.execution import ExecutionInterrupted, Progress, StepRequest, StepResult, execute_step, run_in_process
 from orchord.instance import OrchordInstance
 from orchord.instance.coordinators import RunCoordinator
+from orchord.instance.courier import Courier
 from orchord.instance.heartbeat import Heartbeat
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
 from orchord.instance.recording import EXECUTED_BY_TAG
@@ -33,11 +34,17 @@ from orchord.runs import STEP_END_STATUSES, Attempt, AttemptStatus, Part, PartSt
 from orchord.settings import Settings
 from orchord.storage import Storage
 from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip, WorkerRow
+from orchord.ticks import InstigatorKey, InstigatorKind, InstigatorState, InstigatorStatus, NewTick, Tick, TickStatus
 from orchord.wire import (
     END_TASK,
     LOST_TASK,
     RUN_ENDED_CHANNEL,
     STEP_TASK,
+    TICKS_TASK,
+    WAKE_CHANGES,
+    WAKE_CHANNEL,
+    WAKE_CLOCK,
+    WAKE_QUEUE,
     WHOLE_RUN_TASK,
     StepMessage,
     end_task_id,
@@ -47,6 +54,7 @@ from orchord.wire import (
     parts_to_wire,
     shown_name,
     steps_queue,
+    ticks_queue,
     whole_run_task_id,
 )
 
@@ -57,6 +65,11 @@ __all__ = [
     "RUN_ENDED_CHANNEL",
     "STEP_END_STATUSES",
     "STEP_TASK",
+    "TICKS_TASK",
+    "WAKE_CHANGES",
+    "WAKE_CHANNEL",
+    "WAKE_CLOCK",
+    "WAKE_QUEUE",
     "WHOLE_RUN_TASK",
     "Attempt",
     "AttemptStatus",
@@ -67,6 +80,7 @@ __all__ = [
     "CodeLocation",
     "CodeLocationLoadError",
     "ComputeLogManager",
+    "Courier",
     "EndRun",
     "ErrorInfo",
     "Event",
@@ -77,11 +91,16 @@ __all__ = [
     "FinishResult",
     "Follow",
     "Heartbeat",
+    "InstigatorKey",
+    "InstigatorKind",
+    "InstigatorState",
+    "InstigatorStatus",
     "InvalidConfigError",
     "JobDefinition",
     "JoinPart",
     "LaunchRunContext",
     "LocationTarget",
+    "NewTick",
     "NotFoundError",
     "OrchordError",
     "OrchordInstance",
@@ -109,6 +128,8 @@ __all__ = [
     "Storage",
     "StorageUnavailableError",
     "StoredSink",
+    "Tick",
+    "TickStatus",
     "UnavailableError",
     "WorkerRow",
     "as_skips",
@@ -126,6 +147,7 @@ __all__ = [
     "run_in_process",
     "shown_name",
     "steps_queue",
+    "ticks_queue",
     "utc_now",
     "whole_run_task_id",
 ]

@@ -14,6 +14,7 @@ from types import TracebackType
 from orchord.compute_logs import ComputeLogManager
 from orchord.instance.config import InstanceConfig
 from orchord.instance.coordinators import RunCoordinator
+from orchord.instance.courier import Courier
 from orchord.instance.launchers import RunLauncher
 from orchord.instance.plugins import PluginSpec, constructed, load_class
 from orchord.instance.reading import InstanceReaders
@@ -101,6 +102,13 @@ class OrchordInstance(InstanceReaders, RunControl):
         return load_class(spec, RunCoordinator)(self, spec.config)  # type: ignore[type-abstract]
 
     @cached_property
+    def courier(self) -> Courier:
+        """Carries messages to workers and daemons beside launching runs; made when it is first asked for."""
+        target = self.run_launcher.courier
+        spec = PluginSpec("courier", target.rpartition(":")[2], target)
+        return load_class(spec, Courier)(self)  # type: ignore[type-abstract]
+
+    @cached_property
     def compute_log_manager(self) -> ComputeLogManager:
         """Keeps what steps print; made when it is first asked for."""
         spec = self.config.compute_logs
@@ -133,6 +141,9 @@ class OrchordInstance(InstanceReaders, RunControl):
 
     def dispose(self) -> None:
         """Give back connections and threads; the instance can be used again, and opens new ones."""
+        courier = self.__dict__.pop("courier", None)
+        if courier is not None:
+            courier.dispose()
         launcher = self.__dict__.pop("run_launcher", None)
         self.__dict__.pop("run_coordinator", None)
         if launcher is not None:

@@ -50,6 +50,8 @@ class RunLauncher(ABC):
     """
 
     config_keys: frozenset[str] = frozenset()
+    #: The courier that goes with this launcher, as ``module:Class``.
+    courier = "orchord_workers.courier:CeleryCourier"
 
     def __init__(self, instance: OrchordInstance, config: Mapping[str, Any]) -> None:
         unknown = sorted(set(config) - self.config_keys)
