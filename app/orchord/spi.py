@@ -33,7 +33,19 @@ from orchord.plan.model import ExecutionPlan, Step
 from orchord.runs import STEP_END_STATUSES, Attempt, AttemptStatus, Part, PartStatus, Run, RunStatus
 from orchord.settings import Settings
 from orchord.storage import Storage
-from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip, WorkerRow
+from orchord.storage.values import (
+    Claim,
+    ClaimResult,
+    DaemonRow,
+    Finish,
+    FinishResult,
+    Lease,
+    RunChange,
+    Skip,
+    TickEnd,
+    TickFinished,
+    WorkerRow,
+)
 from orchord.ticks import InstigatorKey, InstigatorKind, InstigatorState, InstigatorStatus, NewTick, Tick, TickStatus
 from orchord.wire import (
     END_TASK,
@@ -81,6 +93,7 @@ __all__ = [
     "CodeLocationLoadError",
     "ComputeLogManager",
     "Courier",
+    "DaemonRow",
     "EndRun",
     "ErrorInfo",
     "Event",
@@ -99,6 +112,7 @@ __all__ = [
     "JobDefinition",
     "JoinPart",
     "LaunchRunContext",
+    "Lease",
     "LocationTarget",
     "NewTick",
     "NotFoundError",
@@ -109,6 +123,7 @@ __all__ = [
     "Progress",
     "ResolvedRunConfig",
     "Run",
+    "RunChange",
     "RunCoordinator",
     "RunLauncher",
     "RunMachine",
@@ -129,6 +144,8 @@ __all__ = [
     "StorageUnavailableError",
     "StoredSink",
     "Tick",
+    "TickEnd",
+    "TickFinished",
     "TickStatus",
     "UnavailableError",
     "WorkerRow",

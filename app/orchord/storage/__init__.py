@@ -9,22 +9,32 @@ from orchord.storage.storage import Storage
 from orchord.storage.values import (
     Claim,
     ClaimResult,
+    DaemonRow,
     Finish,
     FinishResult,
+    Lease,
     LocationRow,
+    RunChange,
     RunFilter,
     Skip,
+    TickEnd,
+    TickFinished,
     WorkerRow,
 )
 
 __all__ = [
     "Claim",
     "ClaimResult",
+    "DaemonRow",
     "Finish",
     "FinishResult",
+    "Lease",
     "LocationRow",
+    "RunChange",
     "RunFilter",
     "Skip",
     "Storage",
+    "TickEnd",
+    "TickFinished",
     "WorkerRow",
 ]

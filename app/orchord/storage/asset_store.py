@@ -5,7 +5,7 @@ Events of runs come here by the hot paths; the asset graph itself is in code loc
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -69,20 +69,32 @@ class AssetStore:
                 f"An event of type {event.type} for asset {event.asset_key!r} cannot be reported. "
                 "Report an ASSET_MATERIALIZATION or ASSET_OBSERVATION with its asset key."
             )
+        (event_id,) = self._database.transact(lambda connection: insert_asset_events(connection, "", [event]))
+        return StoredEvent(event_id, "", event)
+
+
+def insert_asset_events(connection: sa.Connection, run_id: str, happened: Sequence[Event]) -> list[int]:
+    """Insert materializations and observations of no run, or of one, within a transaction; return their ids."""
+    if not happened:
+        return []
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    ids = []
+    newest: dict[tuple[str, str], int] = {}
+    for event in happened:
+        values = event_values(run_id, event)
+        event_id = int(connection.execute(sa.insert(events).values(values).returning(events.c.id)).scalar_one())
+        copied = {name: value for name, value in values.items() if name in asset_events.c}
+        connection.execute(sa.insert(asset_events).values({**copied, "id": event_id}))
         column = "materialization_id" if event.type == EventType.ASSET_MATERIALIZATION else "observation_id"
-
-        def work(connection: sa.Connection) -> int:
-            values = event_values("", event)
-            event_id = int(connection.execute(sa.insert(events).values(values).returning(events.c.id)).scalar_one())
-            copied = {name: value for name, value in values.items() if name in asset_events.c}
-            connection.execute(sa.insert(asset_events).values({**copied, "id": event_id}))
-            insert = self._insert(assets).values({"asset_key": event.asset_key, column: event_id})
-            latest = {column: insert.excluded[column]}
-            newer = sa.or_(assets.c[column].is_(None), assets.c[column] < insert.excluded[column])
-            connection.execute(insert.on_conflict_do_update(index_elements=["asset_key"], set_=latest, where=newer))
-            return event_id
-
-        return StoredEvent(self._database.transact(work), "", event)
+        newest[(values["asset_key"], column)] = event_id
+        ids.append(event_id)
+    # In the order of the keys, as everywhere: rows of assets are locked by it.
+    for (key, column), event_id in sorted(newest.items()):
+        upsert = insert(assets).values({"asset_key": key, column: event_id})
+        latest = {column: upsert.excluded[column]}
+        newer = sa.or_(assets.c[column].is_(None), assets.c[column] < upsert.excluded[column])
+        connection.execute(upsert.on_conflict_do_update(index_elements=["asset_key"], set_=latest, where=newer))
+    return ids
 
 
 def _stored(row: sa.Row[tuple[object, ...]]) -> StoredEvent:

@@ -12,19 +12,24 @@ import sqlalchemy as sa
 from orchord.events import utc_now
 from orchord.storage.asset_store import AssetStore
 from orchord.storage.attempt_store import AttemptStore
+from orchord.storage.change_store import ChangeStore
+from orchord.storage.daemon_store import DaemonStore
 from orchord.storage.database import Database
 from orchord.storage.event_store import EventStore
 from orchord.storage.hot_path import HotPath
+from orchord.storage.instigator_store import InstigatorStore
 from orchord.storage.location_store import LocationStore
 from orchord.storage.migrate import check_schema, migrate
 from orchord.storage.postgres_hot_path import PostgresHotPath
 from orchord.storage.run_store import RunStore
 from orchord.storage.sqlite_hot_path import SqliteHotPath
+from orchord.storage.tick_store import TickStore
 from orchord.storage.worker_store import WorkerStore
 
 
 class Storage:
-    """What is stored, by subject: ``runs``, ``attempts``, ``events``, ``assets``, ``locations``, ``workers``.
+    """What is stored, by subject: ``runs``, ``attempts``, ``events``, ``assets``, ``locations``, ``workers``,
+    ``instigators`` (schedules and sensors), ``ticks``, ``changes`` (of runs, to be told), ``daemons``.
 
     Safe for threads. After a fork the child opens connections of its own.
     """
@@ -38,6 +43,10 @@ class Storage:
         self.assets = AssetStore(database)
         self.locations = LocationStore(database)
         self.workers = WorkerStore(database)
+        self.instigators = InstigatorStore(database)
+        self.ticks = TickStore(database)
+        self.changes = ChangeStore(database)
+        self.daemons = DaemonStore(database)
 
     @classmethod
     def open(cls, url: str, *, pool_size: int = 5, max_overflow: int = 15) -> Storage:

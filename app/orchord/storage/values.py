@@ -158,12 +158,14 @@ class TickFinished(msgspec.Struct, frozen=True):
     """The answer to the end of a tick. ``accepted`` is False when the token no longer holds it: nothing was written.
 
     ``created`` are the ids of runs that are new; ``existing`` maps the run keys ("" without one) of runs that were
-    there already to these runs' ids.
+    there already to these runs' ids. ``status`` is what the tick ended as: SKIPPED instead of SUCCESS when all its runs
+    were there already.
     """
 
     accepted: bool
     created: tuple[str, ...] = ()
     existing: Mapping[str, str] = {}
+    status: TickStatus | None = None
 
 
 class Lease(msgspec.Struct, frozen=True):
