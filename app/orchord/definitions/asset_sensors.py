@@ -1,17 +1,17 @@
-"""Sensors on assets: ``@asset_sensor`` is called for a new materialization, ``@multi_asset_sensor`` sees many assets.
+"""Sensors on assets: ``@asset_sensor`` is called for each new materialization, ``@multi_asset_sensor`` sees many.
 
-They ask the instance for materializations, through the context; what a sensor is in general is sensor_definition.py.
+What the latter's function is given is multi_asset_context.py; what a sensor is in general, sensor_definition.py.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey
 from orchord.definitions.assets.selection import AssetSelection, CoercibleToAssetSelection
-from orchord.definitions.requests import TickData
+from orchord.definitions.multi_asset_context import MultiAssetSensorEvaluationContext
+from orchord.definitions.requests import RunRequest, TickData
 from orchord.definitions.sensor_definition import (
     DefaultSensorStatus,
     SensorDefinition,
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from orchord.definitions.definitions_object import Definitions
 
 
+EVENTS_PER_EVALUATION = 100
+
+
 class AssetSensorDefinition(SensorDefinition):
-    """A sensor that is called with a new materialization of one asset.
+    """A sensor that is called with each new materialization of one asset, in order.
 
     Args:
         name: its name; the function's when left out.
@@ -52,61 +55,46 @@ class AssetSensorDefinition(SensorDefinition):
         return ("the materialization",)
 
     def evaluate_tick(self, context: SensorEvaluationContext) -> TickData:
-        """Call the function with the newest materialization, if it is newer than the cursor; move the cursor to it.
+        """Call the function with every materialization after the cursor, oldest first; move the cursor to the last.
 
-        The cursor holds the id of the event.
+        The cursor holds the id of an event. Without one, the newest materialization is the first, or those since the
+        sensor was started. At most 100 events are consumed, and no further one when the time is nearly over: the
+        result then has more. If the function raises, none of them is consumed.
         """
-        event = context.instance.get_latest_materialization_event(self.asset_key)
-        if event is None or (context.cursor is not None and int(context.cursor) >= event.id):
-            name = self.asset_key.to_user_string()
-            return TickData(skip_message=f"No new materialization of {name}.", cursor=context.cursor)
-        tick = self._finished(self._function.call(context, event), context)
-        return TickData(tick.run_requests, tick.skip_message, str(event.id), tick.asset_events)
+        name = self.asset_key.to_user_string()
+        events = self._unseen(context)
+        requests: list[RunRequest] = []
+        asset_events: list[Any] = []
+        message: str | None = f"No new materialization of {name}."
+        consumed = 0
+        for event in events[:EVENTS_PER_EVALUATION]:
+            if consumed and not context.may_go_on():
+                break
+            tick = self._finished(self._function.call(context, event), context)
+            requests += tick.run_requests
+            asset_events += tick.asset_events
+            message = tick.skip_message
+            consumed += 1
+        # Without any event yet, the first one that comes is new.
+        cursor = str(events[consumed - 1].id) if consumed else context.cursor or "0"
+        return TickData(
+            tuple(requests), None if requests else message, cursor, tuple(asset_events), consumed < len(events)
+        )
 
-
-class MultiAssetSensorEvaluationContext(SensorEvaluationContext):
-    """What a multi-asset sensor's function is given. Its cursor is kept per asset, as JSON of keys and event ids."""
-
-    def __init__(self, monitored_assets: Sequence[AssetKey] = (), **options: Any) -> None:
-        super().__init__(**options)
-        self.asset_keys = tuple(monitored_assets)
-        self._latest: dict[AssetKey, Any] | None = None
-
-    def latest_materialization_records_by_key(
-        self, asset_keys: Iterable[AssetKey] | None = None
-    ) -> dict[AssetKey, Any]:
-        """Return for each asset its newest materialization that is newer than the asset's cursor, or None."""
-        cursors = self._cursors()
-        newest = self._newest()
-        wanted = self.asset_keys if asset_keys is None else tuple(asset_keys)
-        return {
-            key: event if (event := newest.get(key)) is not None and event.id > cursors.get(str(key), 0) else None
-            for key in wanted
-        }
-
-    def get_cursor_by_asset(self, asset_key: AssetKey) -> int | None:
-        """Return the id of the event up to which an asset was consumed."""
-        return self._cursors().get(str(asset_key))
-
-    def advance_cursor(self, materialization_records_by_key: Mapping[AssetKey, Any]) -> None:
-        """Consume these events: later evaluations do not see them again."""
-        cursors = self._cursors()
-        for key, event in materialization_records_by_key.items():
-            if event is not None:
-                cursors[str(key)] = event.id
-        self.update_cursor(json.dumps(cursors, sort_keys=True))
-
-    def advance_all_cursors(self) -> None:
-        """Consume the newest event of every asset."""
-        self.advance_cursor(self._newest())
-
-    def _newest(self) -> dict[AssetKey, Any]:
-        if self._latest is None:
-            self._latest = {key: self.instance.get_latest_materialization_event(key) for key in self.asset_keys}
-        return self._latest
-
-    def _cursors(self) -> dict[str, int]:
-        return dict(json.loads(self.cursor)) if self.cursor else {}
+    def _unseen(self, context: SensorEvaluationContext) -> list[Any]:
+        """Return the events to consume, and one more if there are more."""
+        after = None if context.cursor is None else int(context.cursor)
+        if after is None:
+            since = context.last_sensor_start_time
+            newest = context.instance.get_materialization_events(self.asset_key, EVENTS_PER_EVALUATION)
+            first = [event for event in newest if since is not None and event.event.timestamp >= since] or newest[:1]
+            if not first:
+                return []
+            after = first[-1].id - 1
+        found: list[Any] = context.instance.get_materializations_after(
+            [self.asset_key], after, EVENTS_PER_EVALUATION + 1
+        )
+        return found
 
 
 class MultiAssetSensorDefinition(SensorDefinition):
@@ -153,6 +141,7 @@ def asset_sensor(
     metadata: Mapping[str, Any] | None = None,
     target: Any = None,
     owners: Sequence[str] | None = None,
+    timeout_seconds: float | None = None,
 ) -> Callable[[Callable[..., Any]], AssetSensorDefinition]:
     """Make a sensor that is called with each new materialization of an asset that it sees.
 
@@ -176,6 +165,7 @@ def asset_sensor(
             metadata=metadata,
             target=target,
             owners=owners,
+            timeout_seconds=timeout_seconds,
         )
 
     return define
@@ -197,6 +187,7 @@ def multi_asset_sensor(
     metadata: Mapping[str, Any] | None = None,
     target: Any = None,
     owners: Sequence[str] | None = None,
+    timeout_seconds: float | None = None,
 ) -> Callable[[Callable[..., Any]], MultiAssetSensorDefinition]:
     """Make a sensor that sees the new materializations of several assets.
 
@@ -222,6 +213,7 @@ def multi_asset_sensor(
             metadata=metadata,
             target=target,
             owners=owners,
+            timeout_seconds=timeout_seconds,
         )
 
     return define

@@ -104,12 +104,16 @@ class SensorResult:
 
 @dataclass(frozen=True)
 class TickData:
-    """What one evaluation came to. ``skip_message`` is set exactly if no run is asked for."""
+    """What one evaluation came to. ``skip_message`` is set exactly if no run is asked for.
+
+    ``has_more`` says that something was left for another evaluation, which may follow at once.
+    """
 
     run_requests: tuple[RunRequest, ...] = ()
     skip_message: str | None = None
     cursor: str | None = None
     asset_events: tuple[Any, ...] = ()
+    has_more: bool = False
 
     def with_requests(self, run_requests: Sequence[RunRequest]) -> TickData:
         """Return a copy with other requests."""

@@ -140,6 +140,7 @@ def run_status_sensor(
     tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
     owners: Sequence[str] | None = None,
+    timeout_seconds: float | None = None,
 ) -> Callable[[Callable[..., Any]], RunStatusSensorDefinition]:
     """Make a sensor of a function that is called for each run that reaches a status.
 
@@ -163,6 +164,7 @@ def run_status_sensor(
             tags=tags,
             metadata=metadata,
             owners=owners,
+            timeout_seconds=timeout_seconds,
         )
 
     return define
@@ -184,6 +186,7 @@ def run_failure_sensor(
     tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
     owners: Sequence[str] | None = None,
+    timeout_seconds: float | None = None,
 ) -> Callable[[Callable[..., Any]], RunFailureSensorDefinition]: ...
 def run_failure_sensor(
     name: str | Callable[..., Any] | None = None,
@@ -198,6 +201,7 @@ def run_failure_sensor(
     tags: Mapping[str, Any] | None = None,
     metadata: Mapping[str, Any] | None = None,
     owners: Sequence[str] | None = None,
+    timeout_seconds: float | None = None,
 ) -> RunFailureSensorDefinition | Callable[[Callable[..., Any]], RunFailureSensorDefinition]:
     """Make a sensor of a function that is called for each run that failed. Use it with or without parentheses.
 
@@ -219,6 +223,7 @@ def run_failure_sensor(
             tags=tags,
             metadata=metadata,
             owners=owners,
+            timeout_seconds=timeout_seconds,
         )
 
     return define(name) if callable(name) else define

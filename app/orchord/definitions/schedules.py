@@ -16,7 +16,7 @@ from orchord.definitions.origin import calling_origin, origin_of
 from orchord.definitions.requests import RunRequest, TickData
 from orchord.definitions.tags import name_mistakes, normalized_tags
 from orchord.definitions.targets import job_name_target, jobs_of_targets
-from orchord.definitions.tick import TickContext, TickFunction, read_result, requests_for_jobs
+from orchord.definitions.tick import TickContext, TickFunction, read_result, requests_for_jobs, timeout_mistakes
 from orchord.errors import InvalidDefinitionError, InvariantViolationError
 
 _NICKNAMES = frozenset({"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"})
@@ -86,6 +86,7 @@ class ScheduleDefinition:
         target: a job, an asset, a list of assets or a selection, instead of ``job``.
         metadata: labelled values.
         owners: e-mail addresses and ``team:<name>``.
+        timeout_seconds: how long one evaluation may take; default: what the instance file says, else 60 s.
 
     Mistakes, such as a cron string that cannot be, are reported by Definitions, with all others.
     """
@@ -110,6 +111,7 @@ class ScheduleDefinition:
         target: Any = None,
         metadata: Mapping[str, Any] | None = None,
         owners: Sequence[str] | None = None,
+        timeout_seconds: float | None = None,
     ) -> None:
         self.origin = origin_of(execution_fn) or calling_origin()
         names, self.jobs = jobs_of_targets(name or "schedule", job_name_target(job_name), job, target)
@@ -122,6 +124,7 @@ class ScheduleDefinition:
         self.tags = normalized_tags(tags, f"schedule '{self.name}'")
         self.metadata = dict(metadata or {})
         self.owners = tuple(owners or ())
+        self.timeout_seconds = timeout_seconds
         self._run_config = run_config
         self._functions = {
             what: None if function is None else TickFunction.of(function)
@@ -190,7 +193,7 @@ class ScheduleDefinition:
     def mistakes(self) -> list[str]:
         """Return everything that is wrong with the schedule itself, one sentence each."""
         found = [*name_mistakes("a schedule", self.name), *self._arguments_mistakes]
-        found += owner_mistakes(self.owners, "it")
+        found += [*owner_mistakes(self.owners, "it"), *timeout_mistakes(self.timeout_seconds)]
         if not self.job_names:
             found.append("it has no job: give it job=, job_name= or target=")
         if not self.cron_schedules:
@@ -250,6 +253,7 @@ def schedule(
     required_resource_keys: Iterable[str] | None = None,
     target: Any = None,
     owners: Sequence[str] | None = None,
+    timeout_seconds: float | None = None,
 ) -> Callable[[Callable[..., Any]], ScheduleDefinition]:
     """Make a schedule of a function that gives a RunRequest, several, a run config, or a SkipReason.
 
@@ -278,6 +282,7 @@ def schedule(
             required_resource_keys=required_resource_keys,
             target=target,
             owners=owners,
+            timeout_seconds=timeout_seconds,
         )
 
     return define

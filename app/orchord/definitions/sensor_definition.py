@@ -17,7 +17,7 @@ from orchord.definitions.origin import calling_origin, origin_of
 from orchord.definitions.requests import TickData
 from orchord.definitions.tags import name_mistakes, normalized_tags
 from orchord.definitions.targets import job_name_target, jobs_of_targets
-from orchord.definitions.tick import TickContext, TickFunction, read_result, requests_for_jobs
+from orchord.definitions.tick import TickContext, TickFunction, read_result, requests_for_jobs, timeout_mistakes
 from orchord.errors import InvalidDefinitionError
 
 DEFAULT_INTERVAL_SECONDS = 30
@@ -40,7 +40,10 @@ class SensorType(Enum):
 
 
 class SensorEvaluationContext(TickContext):
-    """What a sensor's function is given."""
+    """What a sensor's function is given.
+
+    ``may_go_on()`` says whether there is time for more work in this evaluation.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,8 @@ class SensorEvaluationContext(TickContext):
         last_tick_completion_time: datetime | None = None,
         last_sensor_start_time: datetime | None = None,
         repository_name: str | None = None,
+        payload: Any = None,
+        may_go_on: Callable[[], bool] = lambda: True,
     ) -> None:
         super().__init__(instance, resources, log)
         self._cursor = cursor
@@ -63,6 +68,13 @@ class SensorEvaluationContext(TickContext):
         self.last_tick_completion_time = last_tick_completion_time
         self.last_sensor_start_time = last_sensor_start_time
         self.cursor_updated = False
+        self.may_go_on = may_go_on
+        self._payload = payload
+
+    @property
+    def payload(self) -> Any:
+        """The JSON body by which another system asked for this evaluation; None when it comes by the clock."""
+        return self._payload
 
     @property
     def cursor(self) -> str | None:
@@ -112,6 +124,7 @@ class SensorDefinition:
         metadata: labelled values.
         target: a job, jobs, assets or a selection, instead of ``job`` and ``jobs``.
         owners: e-mail addresses and ``team:<name>``.
+        timeout_seconds: how long one evaluation may take; default: what the instance file says, else 60 s.
 
     Mistakes, such as a job that does not exist, are reported by Definitions, with all others.
     """
@@ -136,6 +149,7 @@ class SensorDefinition:
         metadata: Mapping[str, Any] | None = None,
         target: Any = None,
         owners: Sequence[str] | None = None,
+        timeout_seconds: float | None = None,
     ) -> None:
         self.name = name if name is not None else evaluation_fn.__name__
         self.origin = origin_of(evaluation_fn) or calling_origin()
@@ -149,6 +163,7 @@ class SensorDefinition:
         self.tags = normalized_tags(tags, f"sensor '{self.name}'")
         self.metadata = dict(metadata or {})
         self.owners = tuple(owners or ())
+        self.timeout_seconds = timeout_seconds
         self._function = TickFunction.of(evaluation_fn, self._further_parameters())
         self.required_resource_keys = frozenset(required_resource_keys or ()).union(self._function.resource_names)
 
@@ -192,7 +207,7 @@ class SensorDefinition:
             isinstance(interval, bool) or not isinstance(interval, (int, float)) or interval < 0
         ):
             found.append(f"its minimum_interval_seconds is {interval!r}: give a number of seconds, 0 or more")
-        return found
+        return [*found, *timeout_mistakes(self.timeout_seconds)]
 
 
 def decorating(decorator: str, maybe_function: Any) -> None:

@@ -79,6 +79,7 @@ def sensor(
     metadata: Mapping[str, Any] | None = None,
     target: Any = None,
     owners: Sequence[str] | None = None,
+    timeout_seconds: float | None = None,
 ) -> Callable[[Callable[..., Any]], SensorDefinition]: ...
 def sensor(
     job_name: str | Callable[..., Any] | None = None,
@@ -95,6 +96,7 @@ def sensor(
     metadata: Mapping[str, Any] | None = None,
     target: Any = None,
     owners: Sequence[str] | None = None,
+    timeout_seconds: float | None = None,
 ) -> SensorDefinition | Callable[[Callable[..., Any]], SensorDefinition]:
     """Make a sensor of a function that returns or yields RunRequests, a SkipReason, or one SensorResult.
 
@@ -118,6 +120,7 @@ def sensor(
             metadata=metadata,
             target=target,
             owners=owners,
+            timeout_seconds=timeout_seconds,
         )
 
     return define(job_name) if callable(job_name) else define
@@ -133,10 +136,11 @@ def build_sensor_context(
     last_tick_completion_time: datetime | None = None,
     repository_name: str | None = None,
     definitions: Definitions | None = None,
+    payload: Any = None,
 ) -> SensorEvaluationContext:
     """Build a context to call or evaluate a sensor with in a test. Use it in ``with`` if resources need tear-down.
 
-    Resources that are not given are those of ``definitions``.
+    Resources that are not given are those of ``definitions``. ``payload`` is the JSON body of a push.
     """
     return SensorEvaluationContext(
         instance,
@@ -147,4 +151,5 @@ def build_sensor_context(
         last_tick_completion_time=last_tick_completion_time,
         last_sensor_start_time=last_sensor_start_time,
         repository_name=repository_name,
+        payload=payload,
     )

@@ -7,17 +7,22 @@ starting runs is the daemon's.
 from __future__ import annotations
 
 import inspect
+import logging
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from orchord.definitions.assets.job import IMPLICIT_JOB_NAME
 from orchord.definitions.requests import RunRequest, SensorResult, SkipReason, TickData
 from orchord.definitions.resources.opening import build_resources
 from orchord.definitions.resources.param import is_resource_annotation
 from orchord.definitions.resources.values import Resources
 from orchord.definitions.type_hints import type_hints
 from orchord.errors import InvalidInvocationError, InvariantViolationError, did_you_mean
+
+_log = logging.getLogger("orchord.ticks")
 
 if TYPE_CHECKING:
     from orchord.definitions.definitions_object import Definitions
@@ -40,7 +45,7 @@ class TickContext:
         self._resource_defs = dict(resources or {})
         self._resources: Resources | None = None
         self._stack = ExitStack()
-        self._log = log
+        self._log = log if log is not None else _log
 
     def __enter__(self) -> Self:
         return self
@@ -209,6 +214,14 @@ def _tick(
     return TickData(found, message, cursor, asset_events)
 
 
+def timeout_mistakes(timeout_seconds: Any) -> list[str]:
+    """Return what is wrong with the time limit of a schedule or sensor: nothing, or one sentence."""
+    is_number = isinstance(timeout_seconds, (int, float)) and not isinstance(timeout_seconds, bool)
+    if timeout_seconds is None or (is_number and 0 < timeout_seconds < math.inf):
+        return []
+    return [f"its timeout_seconds is {timeout_seconds!r}: give a number of seconds above 0"]
+
+
 def requests_for_jobs(tick: TickData, job_names: Sequence[str], what: str) -> TickData:
     """Return the tick with each request's job named.
 
@@ -216,14 +229,18 @@ def requests_for_jobs(tick: TickData, job_names: Sequence[str], what: str) -> Ti
         InvariantViolationError: a request names no job where there are several, or a job that is none of them.
     """
     requests = []
-    for request in tick.run_requests:
+    for given in tick.run_requests:
+        request = given
         if request.job_name is None:
-            if len(job_names) != 1:
+            if not job_names and request.asset_selection is not None:
+                request = request.with_job_name(IMPLICIT_JOB_NAME)
+            elif len(job_names) != 1:
                 known = (
                     f"It has several: {', '.join(job_names)}." if job_names else "It has no job: give it job= or jobs=."
                 )
                 raise InvariantViolationError(f"{what} asks for a run without job_name. {known}")
-            request = request.with_job_name(job_names[0])
+            else:
+                request = request.with_job_name(job_names[0])
         elif job_names and request.job_name not in job_names:
             hint = did_you_mean(request.job_name, job_names)
             raise InvariantViolationError(

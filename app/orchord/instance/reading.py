@@ -115,20 +115,39 @@ class InstanceReaders:
         key = AssetKey.from_coercible(asset_key).to_user_string()
         return [EventLogEntry(stored) for stored in self.storage.assets.history(key, limit, before_id)]
 
+    def get_materializations_after(
+        self, asset_keys: Iterable[CoercibleToAssetKey], after_id: int = 0, limit: int = 100
+    ) -> list[EventLogEntry]:
+        """Return the materializations of assets after an event, oldest first.
+
+        Whoever goes on from the last one's id sees each of them once, also those that are written at the same time.
+
+        Args:
+            asset_keys: the assets.
+            after_id: the id of the event after which to begin.
+            limit: how many at most.
+        """
+        keys = [AssetKey.from_coercible(key).to_user_string() for key in asset_keys]
+        return [EventLogEntry(stored) for stored in self.storage.assets.after(keys, after_id, limit)]
+
     def report_runless_asset_event(self, asset_event: AssetMaterialization | AssetObservation) -> EventLogEntry:
         """Record that an asset was made or observed outside of any run, and return the event as it is stored."""
-        key = asset_event.asset_key.to_user_string()
-        is_made = isinstance(asset_event, AssetMaterialization)
-        metadata = {name: value.to_json() for name, value in asset_event.metadata.items()}
-        data: Mapping[str, Any] = {"metadata": metadata, "tags": dict(asset_event.tags)}
-        if asset_event.description:
-            data = {**data, "description": asset_event.description}
-        event = Event(
-            EventType.ASSET_MATERIALIZATION if is_made else EventType.ASSET_OBSERVATION,
-            utc_now(),
-            asset_event.description or f"{'Materialized' if is_made else 'Observed'} asset {key}",
-            data=dict(data),
-            asset_key=key,
-            partition=asset_event.partition,
-        )
-        return EventLogEntry(self.storage.assets.report(event))
+        return EventLogEntry(self.storage.assets.report(runless_event(asset_event)))
+
+
+def runless_event(asset_event: AssetMaterialization | AssetObservation) -> Event:
+    """Return what is recorded of an asset that was made or observed outside of any run."""
+    key = asset_event.asset_key.to_user_string()
+    is_made = isinstance(asset_event, AssetMaterialization)
+    metadata = {name: value.to_json() for name, value in asset_event.metadata.items()}
+    data: Mapping[str, Any] = {"metadata": metadata, "tags": dict(asset_event.tags)}
+    if asset_event.description:
+        data = {**data, "description": asset_event.description}
+    return Event(
+        EventType.ASSET_MATERIALIZATION if is_made else EventType.ASSET_OBSERVATION,
+        utc_now(),
+        asset_event.description or f"{'Materialized' if is_made else 'Observed'} asset {key}",
+        data=dict(data),
+        asset_key=key,
+        partition=asset_event.partition,
+    )

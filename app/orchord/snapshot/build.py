@@ -183,6 +183,7 @@ def _schedule(schedule: ScheduleDefinition) -> ScheduleSnapshot:
         metadata=metadata_to_json(schedule.metadata),
         owners=schedule.owners,
         required_resource_keys=tuple(sorted(schedule.required_resource_keys)),
+        timeout_seconds=schedule.timeout_seconds,
     )
 
 
@@ -208,6 +209,7 @@ def _sensor(sensor: SensorDefinition, repository: Repository) -> SensorSnapshot:
         run_status=None if on_runs is None else on_runs.run_status.value,
         monitored_jobs=() if on_runs is None else on_runs.monitored_job_names,
         monitor_all_code_locations=on_runs is not None and on_runs.monitor_all_code_locations,
+        timeout_seconds=sensor.timeout_seconds,
     )
 
 

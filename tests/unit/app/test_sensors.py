@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import orchord as dg
+from orchord.definitions.sensors import SensorEvaluationContext
 from orchord.errors import InvalidDefinitionError, InvariantViolationError
 from orchord.events import utc_now
 from orchord.runs import Run, RunStatus
@@ -25,17 +26,6 @@ def idle():
 @dg.job
 def other():
     nothing()
-
-
-class Materializations:
-    """Stands for the instance: newest materializations by key, as ids."""
-
-    def __init__(self, **ids: int) -> None:
-        self.ids = ids
-
-    def get_latest_materialization_event(self, key):
-        found = self.ids.get(key.path[-1])
-        return None if found is None else SimpleNamespace(id=found)
 
 
 def test_a_sensor_of_a_generator_asks_for_its_jobs_run():
@@ -143,23 +133,66 @@ def test_run_requests_take_config_objects_and_keys_in_any_form():
     assert request.asset_selection == (dg.AssetKey("x"), dg.AssetKey("y"))
 
 
-def test_an_asset_sensor_sees_each_newest_materialization_once():
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def materialized(instance, *keys, partition=None):
+    events = [dg.AssetMaterialization(key, partition=partition) for key in keys]
+    return [instance.report_runless_asset_event(event).id for event in events]
+
+
+def test_an_asset_sensor_sees_every_materialization_once_and_in_order(instance):
     @dg.asset_sensor(asset_key="orders", job=idle)
     def watcher(context, event):
         return dg.RunRequest(run_key=str(event.id))
 
-    def tick(instance, cursor=None):
-        return watcher.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
+    def tick(cursor=None):
+        made = watcher.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
+        return [int(request.run_key) for request in made.run_requests], made.cursor, made.skip_message
 
-    assert tick(Materializations()).skip_message == "No new materialization of orders."
-    first = tick(Materializations(orders=4))
-    assert ([one.run_key for one in first.run_requests], first.cursor) == (["4"], "4")
-    assert tick(Materializations(orders=4), cursor="4").run_requests == ()
-    assert tick(Materializations(orders=5), cursor="4").cursor == "5"
+    nothing = ([], "0", "No new materialization of orders.")
+    assert tick() == nothing
+    ids = materialized(instance, "orders", "items", "orders", "orders")
+    assert tick("0") == ([ids[0], ids[2], ids[3]], str(ids[3]), None)
+    assert tick() == ([ids[3]], str(ids[3]), None), "without a cursor, the newest is the first"
+    assert tick(str(ids[3])) == ([], str(ids[3]), nothing[2])
     assert list(map(repr, [watcher(dg.build_sensor_context(), SimpleNamespace(id=9))]))
 
 
-def test_a_multi_asset_sensor_consumes_what_it_likes():
+def test_an_asset_sensor_begins_with_what_happened_since_it_was_started(instance):
+    @dg.asset_sensor(asset_key="orders", job=idle)
+    def watcher(context, event):
+        return dg.RunRequest(run_key=str(event.id))
+
+    materialized(instance, "orders")
+    start = utc_now()
+    ids = materialized(instance, "orders", "orders")
+    tick = watcher.evaluate_tick(dg.build_sensor_context(instance=instance, last_sensor_start_time=start))
+    assert [int(request.run_key) for request in tick.run_requests] == ids
+
+
+def test_an_asset_sensor_leaves_the_rest_of_a_burst_to_its_next_tick(instance, monkeypatch):
+    monkeypatch.setattr("orchord.definitions.asset_sensors.EVENTS_PER_EVALUATION", 2)
+    calls = []
+
+    @dg.asset_sensor(asset_key="orders", job=idle)
+    def watcher(context, event):
+        calls.append(event.id)
+
+    ids = materialized(instance, "orders", "orders", "orders")
+    first = watcher.evaluate_tick(dg.build_sensor_context(instance=instance, cursor="0"))
+    assert (first.cursor, first.has_more) == (str(ids[1]), True)
+    second = watcher.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=first.cursor))
+    assert (second.cursor, second.has_more, calls) == (str(ids[2]), False, ids)
+
+    hurried = SensorEvaluationContext(instance, "0", may_go_on=lambda: False)
+    assert watcher.evaluate_tick(hurried).cursor == str(ids[0]), "it consumes one event at least"
+
+
+def test_a_multi_asset_sensor_consumes_what_it_likes(instance):
     from orchord.definitions.sensors import build_multi_asset_sensor_context
 
     @dg.multi_asset_sensor(monitored_assets=["orders", "items"], job=idle)
@@ -170,16 +203,85 @@ def test_a_multi_asset_sensor_consumes_what_it_likes():
             return dg.RunRequest()
         return dg.SkipReason(f"{len(new)} new")
 
-    def tick(cursor=None, **ids):
+    def tick(cursor=None):
         context = build_multi_asset_sensor_context(
-            monitored_assets=["orders", "items"], instance=Materializations(**ids), cursor=cursor
+            monitored_assets=["orders", "items"], instance=instance, cursor=cursor
         )
         return watcher.evaluate_tick(context)
 
-    assert tick(orders=1).skip_message == "1 new"
-    done = tick(orders=1, items=2)
-    assert (len(done.run_requests), done.cursor) == (1, '{"items": 2, "orders": 1}')
-    assert tick(done.cursor, orders=1, items=3).skip_message == "1 new"
+    (orders,) = materialized(instance, "orders")
+    assert tick().skip_message == "1 new"
+    (items,) = materialized(instance, "items")
+    done = tick()
+    assert (len(done.run_requests), done.cursor) == (1, f'{{"items": {items}, "orders": {orders}}}')
+    materialized(instance, "items")
+    assert tick(done.cursor).skip_message == "1 new"
+
+
+def test_a_multi_asset_sensor_can_have_every_event_and_the_partitions_that_it_passed_over(instance):
+    from orchord.definitions.sensors import build_multi_asset_sensor_context
+
+    key = dg.AssetKey("orders")
+
+    def context(cursor=None):
+        return build_multi_asset_sensor_context(monitored_assets=[key], instance=instance, cursor=cursor)
+
+    def ids(events):
+        return [event.id for event in events]
+
+    plain = materialized(instance, "orders", "orders", "orders")
+    now = context()
+    assert ids(now.materialization_records_for_key(key)) == plain
+    assert ids(now.materialization_records_for_key(key, limit=2)) == plain[:2]
+    now.advance_cursor({key: now.materialization_records_for_key(key)[1]})
+    assert now.get_cursor_by_asset(key) == plain[1]
+    assert ids(now.materialization_records_for_key(key)) == plain[2:]
+    now.advance_cursor({key: now.latest_materialization_records_by_key()[key]})
+    assert (now.get_trailing_unconsumed_events(key), now.cursor) == ([], f'{{"orders": {plain[2]}}}')
+
+    for partition in ("a", "b", "a", "c"):
+        materialized(instance, "orders", partition=partition)
+    newest = context(now.cursor)
+    newest.advance_cursor(newest.latest_materialization_records_by_key())
+    later = context(newest.cursor)
+    trailing = later.get_trailing_unconsumed_events(key)
+    assert [event.partition_key for event in trailing] == ["b", "a"]
+    assert later.latest_materialization_records_by_key() == {key: None}
+    later.advance_cursor({key: trailing[0]})
+    assert ids(later.get_trailing_unconsumed_events(key)) == ids(trailing[1:])
+    later.advance_all_cursors()
+    assert later.get_trailing_unconsumed_events(key) == []
+
+
+def test_a_sensor_reads_the_payload_of_a_push():
+    @dg.sensor(job=idle)
+    def watcher(context):
+        return dg.SkipReason(f"{context.payload}")
+
+    assert watcher.evaluate_tick(dg.build_sensor_context(payload={"a": 1})).skip_message == "{'a': 1}"
+    assert watcher.evaluate_tick(dg.build_sensor_context()).skip_message == "None"
+
+
+def test_a_request_for_assets_needs_no_job():
+    @dg.sensor()
+    def watcher(context):
+        return dg.RunRequest(asset_selection=["orders"])
+
+    assert watcher.evaluate_tick(dg.build_sensor_context()).run_requests[0].job_name == "__ASSET_JOB"
+
+
+@pytest.mark.parametrize("limit", [0, -1, True, "5", float("inf")])
+def test_a_time_limit_that_cannot_be_is_a_mistake(limit):
+    @dg.sensor(job=idle, timeout_seconds=limit)
+    def watcher(context):
+        """Never called."""
+
+    @dg.schedule("* * * * *", job=idle, timeout_seconds=limit)
+    def clock(context):
+        """Never called."""
+
+    expected = [f"its timeout_seconds is {limit!r}: give a number of seconds above 0"]
+    assert watcher.mistakes() == clock.mistakes() == expected
 
 
 def test_run_status_sensors_are_called_for_one_run():
