@@ -6,7 +6,7 @@ The SQL is in postgres_statements.py, its rules too.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,20 @@ from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Ski
 def gate_of(run_id: str) -> int:
     """Return the number of a run's gate. Runs that share one only wait for each other's readers for a moment."""
     return zlib.crc32(run_id.encode()) - 2**31
+
+
+def asset_gates_of(events: Iterable[Event]) -> list[int]:
+    """Return the numbers of the gates of the assets that events are about, in the order in which they are taken."""
+    return asset_gates(event.asset_key for event in events if event.asset_key is not None)
+
+
+def asset_gates(keys: Iterable[str]) -> list[int]:
+    """Return the numbers of assets' gates, each once, in the order in which they are taken."""
+    return sorted({gate_of(key) for key in keys})
+
+
+# Sends a statement; the flag tells that an earlier try may have happened.
+_Once = Callable[[str, Mapping[str, Any]], tuple[tuple[Any, ...] | None, bool]]
 
 
 class PostgresHotPath:
@@ -60,6 +74,18 @@ class PostgresHotPath:
 
     def claim(self, claim: Claim, want_run: bool) -> ClaimResult:
         """Insert the attempt; sent again after a lost connection, a row with our own token counts as claimed."""
+        return self._claim(claim, want_run, self._database.once_or_again)
+
+    def claim_within(self, connection: sa.Connection, claim: Claim, want_run: bool) -> ClaimResult:
+        """Insert the attempt as a part of a transaction."""
+
+        def once(text: str, parameters: Mapping[str, Any]) -> tuple[tuple[Any, ...] | None, bool]:
+            row = connection.exec_driver_sql(text, dict(parameters)).first()
+            return (None if row is None else tuple(row)), False
+
+        return self._claim(claim, want_run, once)
+
+    def _claim(self, claim: Claim, want_run: bool, once: _Once) -> ClaimResult:
         parameters: dict[str, Any] = {
             "gate": gate_of(claim.run_id),
             "run_id": claim.run_id,
@@ -70,16 +96,17 @@ class PostgresHotPath:
             "worker_id": claim.worker_id,
             "process_id": claim.process_id,
             "at": claim.at,
+            "deadline_at": claim.deadline_at,
             "run_message": wording.RUN_START,
         }
         parameters["step_event"], parameters["step_message"] = wording.step_start(claim.attempt)
         text = sql.CLAIM_WITH_RUN if want_run else sql.CLAIM
-        row, maybe_done = self._database.once_or_again(text, parameters)
+        row, maybe_done = once(text, parameters)
         assert row is not None
         taken, started, status, existing, token = row[:5]
         if not taken and existing is None and status in ("STARTING", "STARTED"):
             # Another claim or the run's end was committed while this one waited for it: look at what stands now.
-            row, _ = self._database.once_or_again(text, parameters)
+            row, _ = once(text, parameters)
             assert row is not None
             taken, started, status, existing, token = row[:5]
         claimed = bool(taken) or (existing == "RUNNING" and token == claim.token)
@@ -110,7 +137,7 @@ class PostgresHotPath:
             "at": finish.at,
         }
         if finish.events:
-            parameters["events"] = json_text(finish.events)
+            parameters |= {"events": json_text(finish.events), "asset_gates": asset_gates_of(finish.events)}
         if finish.skips:
             parameters["skips"] = json_text(plain_skips(finish.skips))
         if finish.then_claim is not None:
@@ -143,7 +170,12 @@ class PostgresHotPath:
     def append(self, run_id: str, events: Sequence[Event]) -> None:
         """Add events. When a connection is lost in just this moment they can be stored twice, never not at all."""
         text = sql.append_statement(with_assets=any(event.asset_key is not None for event in events))
-        parameters = {"gate": gate_of(run_id), "run_id": run_id, "events": json_text(events)}
+        parameters = {
+            "gate": gate_of(run_id),
+            "run_id": run_id,
+            "events": json_text(events),
+            "asset_gates": asset_gates_of(events),
+        }
         self._database.once_or_again(text, parameters)
 
     def _ending(self, text: str, parameters: Mapping[str, Any], *, ends_run: bool) -> RunStatus | None:
@@ -192,6 +224,7 @@ def _next_parameters(claim: Claim) -> dict[str, Any]:
         "next_worker_id": claim.worker_id,
         "next_process_id": claim.process_id,
         "next_at": claim.at,
+        "next_deadline_at": claim.deadline_at,
         "next_event": event,
         "next_message": message,
     }

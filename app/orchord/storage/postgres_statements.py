@@ -1,27 +1,37 @@
 """PostgreSQL's statements on the hot path: create, claim, finish, skip and end are one round trip each.
 
-Each is one statement of CTEs in autocommit. Parameters and answers are postgres_hot_path.py; the three rules that
+Each is one statement of CTEs in autocommit. Parameters and answers are postgres_hot_path.py; the four rules that
 all statements keep stand above them.
 """
 
-# Three rules hold for all of them:
+# Four rules hold for all of them:
 #
 # * Locks are taken in one order: the run's row, then attempts, then assets by key. A lock is taken at once as strong
 #   as it is needed and never raised, so first claims of one run cannot deadlock.
 # * What a CTE changes is not seen by its siblings, so a rule over attempts adds the row at hand by parameter.
 # * Whoever inserts events of a run first takes the run's shared gate. Ids are given before commit, so a reader could
 #   see id 7 before id 6 and go on after 7; a reader of pages takes the gate alone (event_store.py) and cannot.
+#   Asset events have gates of their assets beside, for readers of an asset's history (asset_store.py).
+# * Whatever brings a run to another status notes that in run_changes, in the same statement.
 
 from __future__ import annotations
 
 from functools import cache
 
-from orchord.storage.wording import END_EVENTS
+from orchord.storage import wording
 
 # One lock class for gates: 'ORCH'. The second number is the run's hash.
 GATE_CLASS = 0x4F524348 & 0x7FFFFFFF
+# And one for the gates of assets: 'ASST'. The second number is the key's hash.
+ASSET_GATE_CLASS = 0x41535354 & 0x7FFFFFFF
 
 _GATE = f"gate AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({GATE_CLASS}, %(gate)s))"
+# Counted, so that each is taken; in the order in which they are given, which is theirs.
+_GATES = f"""gate AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock_shared({GATE_CLASS}, %(gate)s), (
+        SELECT count(pg_advisory_xact_lock_shared({ASSET_GATE_CLASS}, g.gate))
+        FROM unnest(%(asset_gates)s::int[]) AS g(gate))
+)"""
 _THROUGH_GATE = "EXISTS (SELECT FROM gate)"
 
 _EVENT_COLUMNS = "run_id, step_key, type, timestamp, level, message, data, asset_key, partition"
@@ -35,12 +45,15 @@ _GIVEN_EVENTS = f"""SELECT %(run_id)s, e.step_key, e.type, e.timestamp, COALESCE
 
 
 def _by_end_status(column: int) -> str:
-    cases = " ".join(f"WHEN '{status}' THEN {words[column]!r}" for status, words in END_EVENTS.items())
+    cases = " ".join(f"WHEN '{status}' THEN {words[column]!r}" for status, words in wording.END_EVENTS.items())
     return f"CASE ended.status {cases} END"
 
 
-_END_EVENT = f"""SELECT %(run_id)s, NULL, 'RUN_' || ended.status, %(at)s::timestamptz,
-        {_by_end_status(1)}, {_by_end_status(2)}, NULL, NULL, NULL
+# A run that was stopped for a reason has it in its error already, and fails by it.
+_END_EVENT = f"""SELECT %(run_id)s, NULL, 'RUN_' || ended.status, %(at)s::timestamptz, {_by_end_status(1)},
+        CASE WHEN ended.error IS NULL THEN {_by_end_status(2)}
+            ELSE {wording.RUN_FAILED_BY!r} || (ended.error::json ->> 'message') END,
+        CASE WHEN ended.error IS NOT NULL THEN json_build_object('error', ended.error::json)::text END, NULL, NULL
     FROM ended"""
 
 _CLAIM = f"""
@@ -54,15 +67,18 @@ WITH {_GATE}, started AS (
         AND {_THROUGH_GATE}
     FOR SHARE
 ), taken AS (
-    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at)
+    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at,
+        deadline_at)
     SELECT run_id, %(step_key)s, %(attempt)s, 'RUNNING', %(retry_number)s, %(token)s, %(worker_id)s, %(process_id)s,
-        %(at)s
+        %(at)s, %(deadline_at)s::timestamptz
     FROM (SELECT run_id FROM started UNION ALL SELECT run_id FROM held) AS live
     WHERE NOT EXISTS (
         SELECT FROM attempts
         WHERE run_id = %(run_id)s AND step_key = %(step_key)s AND status NOT IN ('UP_FOR_RETRY', 'LOST'))
     ON CONFLICT DO NOTHING
     RETURNING attempt
+), told AS (
+    INSERT INTO run_changes (run_id, status, at) SELECT run_id, 'STARTED', %(at)s::timestamptz FROM started
 ), noted AS (
     INSERT INTO events ({_EVENT_COLUMNS})
     SELECT %(run_id)s, NULL, 'RUN_START', %(at)s::timestamptz, 20, %(run_message)s, NULL, NULL, NULL FROM started
@@ -92,9 +108,10 @@ _DONE = """done AS (
 )"""
 
 _NEXT = """next AS (
-    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at)
+    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at,
+        deadline_at)
     SELECT run_id, %(next_step_key)s, %(next_attempt)s, 'RUNNING', %(next_retry_number)s, %(next_token)s,
-        %(next_worker_id)s, %(next_process_id)s, %(next_at)s
+        %(next_worker_id)s, %(next_process_id)s, %(next_at)s, %(next_deadline_at)s::timestamptz
     FROM held
     WHERE status = 'STARTED' AND EXISTS (SELECT FROM done) AND NOT EXISTS (
         SELECT FROM attempts
@@ -131,7 +148,7 @@ _SKIP_EVENTS = """SELECT %(run_id)s, skipped.step_key, 'STEP_SKIPPED', %(at)s::t
 # run that did not end; nothing repairs one that ended too early.
 _ENDED = """ended AS (
     UPDATE runs SET ended_at = %(at)s, updated_at = %(at)s, status = CASE
-        WHEN status = 'CANCELING' THEN 'CANCELED'
+        WHEN status = 'CANCELING' THEN CASE WHEN error IS NULL THEN 'CANCELED' ELSE 'FAILURE' END
         WHEN {own_failure} EXISTS (
             SELECT FROM attempts WHERE run_id = %(run_id)s AND status IN ('FAILURE', 'CANCELED')) THEN 'FAILURE'
         ELSE 'SUCCESS' END
@@ -142,7 +159,9 @@ _ENDED = """ended AS (
                 OR a.status IN ('UP_FOR_RETRY', 'LOST') AND NOT EXISTS (
                     SELECT FROM attempts AS b
                     WHERE b.run_id = a.run_id AND b.step_key = a.step_key AND b.attempt > a.attempt))))
-    RETURNING status
+    RETURNING status, error
+), told AS (
+    INSERT INTO run_changes (run_id, status, at) SELECT %(run_id)s, status, %(at)s::timestamptz FROM ended
 ), closed AS (
     UPDATE attempts SET status = 'CANCELED', ended_at = %(at)s
     WHERE run_id = %(run_id)s AND status = 'RUNNING' {other_steps_closed} AND EXISTS (SELECT FROM ended)
@@ -171,7 +190,7 @@ def finish_statement(
     *, with_events: bool, with_assets: bool, with_skips: bool, ends_run: bool, then_claims: bool
 ) -> str:
     """Return the text that finishes an attempt, with no more CTEs than this finish needs."""
-    ctes = [_GATE]
+    ctes = [_GATES if with_assets else _GATE]
     first = _THROUGH_GATE
     if ends_run or then_claims:
         # Counted, not asked for existence: whatever the run's status is, the attempt ends, but after the run's lock.
@@ -244,6 +263,8 @@ WITH {_GATE}, created AS (
     WHERE {_THROUGH_GATE}
     ON CONFLICT DO NOTHING
     RETURNING run_id
+), told AS (
+    INSERT INTO run_changes (run_id, status, at) SELECT run_id, %(status)s, %(created_at)s FROM created
 ), tagged AS (
     INSERT INTO run_tags (run_id, key, value)
     SELECT %(run_id)s, t.key, t.value FROM json_each_text(%(tags)s::json) AS t WHERE EXISTS (SELECT FROM created)
@@ -259,4 +280,5 @@ SELECT count(*) FROM created
 def append_statement(*, with_assets: bool) -> str:
     """Return the text that adds events to a run."""
     sources = [f"{_GIVEN_EVENTS} WHERE {_THROUGH_GATE}"]
-    return _joined([_GATE, *_noted(sources, with_assets=with_assets)], "SELECT NULL")
+    gate = _GATES if with_assets else _GATE
+    return _joined([gate, *_noted(sources, with_assets=with_assets)], "SELECT NULL")

@@ -13,15 +13,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from orchord.errors import ConflictError, RunNotFoundError
-from orchord.events import ErrorInfo, Event
+from orchord.events import ErrorInfo, Event, EventType
 from orchord.runs import TERMINAL_RUN_STATUSES, Run, RunStatus
+from orchord.storage.change_store import insert_change
 from orchord.storage.database import Database
-from orchord.storage.encoding import encode_error, run_of
+from orchord.storage.encoding import decode_error, encode_error, run_of
 from orchord.storage.event_store import insert_events
 from orchord.storage.hot_path import HotPath
-from orchord.storage.schema import attempts, events, run_tags, runs
+from orchord.storage.schema import attempts, events, pool_waiters, run_tags, runs
 from orchord.storage.values import RunFilter
-from orchord.storage.wording import END_EVENTS
+from orchord.storage.wording import end_event, error_data
 
 _RUN_COLUMNS = (
     runs.c.body,
@@ -146,14 +147,38 @@ class RunStore:
                 return False
             if to.is_terminal:
                 _close_attempts(connection, run_id, moment)
+            insert_change(connection, run_id, to, moment)
             if event is not None:
                 insert_events(connection, run_id, [event])
             return True
 
         return self._database.transact(work)
 
+    def begin_stop(self, run_id: str, error: ErrorInfo, at: datetime) -> bool:
+        """Stop a run for a reason: it is CANCELING, and when its steps have stopped it ends as FAILURE by this error.
+
+        Returns:
+            Whether this call began it: the run was under way, and nobody was canceling it.
+        """
+        under_way = runs.c.status.in_([RunStatus.STARTING.value, RunStatus.STARTED.value])
+        values = {"status": RunStatus.CANCELING.value, "updated_at": at, "error": encode_error(error)}
+        statement = sa.update(runs).where(runs.c.run_id == run_id, under_way).values(values)
+        data = {"error": error_data(error)}
+        event = Event(EventType.RUN_CANCELING, at, f"Stopping the run: {error.message}", level=40, data=data)
+
+        def work(connection: sa.Connection) -> bool:
+            if not connection.execute(statement).rowcount:
+                return False
+            insert_change(connection, run_id, RunStatus.CANCELING, at)
+            insert_events(connection, run_id, [event])
+            return True
+
+        return self._database.transact(work)
+
     def end(self, run_id: str, at: datetime) -> RunStatus | None:
         """End a run by what its attempts say: CANCELED when it is being canceled, else FAILURE or SUCCESS.
+
+        A run that is being stopped for a reason (``begin_stop``) ends as FAILURE by that.
 
         Returns:
             The terminal status, or None when the run has ended already, does not exist, or has not come to its end
@@ -164,15 +189,20 @@ class RunStore:
     def fail(self, run_id: str, error: ErrorInfo | None, at: datetime, *, free_key: bool = False) -> RunStatus | None:
         """End a run that cannot go on: FAILURE with this error, or CANCELED when it was being canceled.
 
+        A run that is being stopped for a reason (``begin_stop``) ends as FAILURE by that reason.
+
         Its running attempts end as CANCELED. ``free_key`` gives its idempotency key free, so that the same request
         can be made again. Returns None when the run has ended already.
         """
-        final = sa.case((runs.c.status == RunStatus.CANCELING.value, RunStatus.CANCELED.value), else_="FAILURE")
+        canceling = runs.c.status == RunStatus.CANCELING.value
+        stopped = sa.and_(canceling, runs.c.error.is_not(None))
+        final = sa.case((sa.and_(canceling, runs.c.error.is_(None)), RunStatus.CANCELED.value), else_="FAILURE")
+        reason = sa.case((stopped, runs.c.error), else_=encode_error(error))
         statement = (
             sa.update(runs)
             .where(runs.c.run_id == run_id, runs.c.status.not_in(_TERMINAL))
-            .values(status=final, ended_at=at, updated_at=at, error=encode_error(error))
-            .returning(runs.c.status)
+            .values(status=final, ended_at=at, updated_at=at, error=reason)
+            .returning(runs.c.status, runs.c.error)
         )
         if free_key:
             statement = statement.values(idempotency_key=None)
@@ -183,11 +213,8 @@ class RunStore:
                 return None
             status = RunStatus(row.status)
             _close_attempts(connection, run_id, at)
-            kind, level, text = END_EVENTS[status]
-            data: dict[str, Any] = {}
-            if error is not None and status is RunStatus.FAILURE:
-                text, data = f"{text.rstrip('.')}: {error.message}", {"error": _builtins(error)}
-            insert_events(connection, run_id, [Event(kind, at, text, level=level, data=data)])
+            insert_change(connection, run_id, status, at)
+            insert_events(connection, run_id, [end_event(status, decode_error(row.error), at)])
             return status
 
         return self._database.transact(work)
@@ -208,9 +235,29 @@ class RunStore:
                 raise ConflictError(
                     f"Run {run_id} is {status} and cannot be deleted before it has ended. Cancel it first."
                 )
-            for table in (events, attempts, run_tags, runs):
-                connection.execute(sa.delete(table).where(table.c.run_id == run_id))
+            _delete(connection, [run_id])
             return True
+
+        return self._database.transact(work)
+
+    def purge(self, ended_before: datetime, statuses: Collection[RunStatus] = (), limit: int = 100) -> list[str]:
+        """Delete runs that ended long ago, oldest first, as ``delete`` does; return their ids.
+
+        Args:
+            ended_before: Runs that ended earlier go.
+            statuses: Only these terminal statuses; all of them by default.
+            limit: How many at most: a small number keeps the transaction short.
+        """
+        wanted = [status.value for status in statuses or TERMINAL_RUN_STATUSES if status.is_terminal]
+        # A run is created before it ends, and there is an index on that.
+        old = (runs.c.status.in_(wanted), runs.c.created_at < ended_before, runs.c.ended_at < ended_before)
+        oldest = sa.select(runs.c.run_id).where(*old).order_by(runs.c.created_at).limit(limit)
+
+        def work(connection: sa.Connection) -> list[str]:
+            run_ids = [row.run_id for row in connection.execute(oldest.with_for_update(skip_locked=True))]
+            if run_ids:
+                _delete(connection, run_ids)
+            return run_ids
 
         return self._database.transact(work)
 
@@ -222,9 +269,9 @@ _BY_ID = sa.select(*_RUN_COLUMNS).where(runs.c.run_id == sa.bindparam("run_id"))
 _STATUS_BY_ID = sa.select(runs.c.status).where(runs.c.run_id == sa.bindparam("run_id"))
 
 
-def _builtins(error: ErrorInfo) -> dict[str, Any]:
-    cause = None if error.cause is None else _builtins(error.cause)
-    return {"cls_name": error.cls_name, "message": error.message, "stack": error.stack, "cause": cause}
+def _delete(connection: sa.Connection, run_ids: Sequence[str]) -> None:
+    for table in (events, attempts, pool_waiters, run_tags, runs):
+        connection.execute(sa.delete(table).where(table.c.run_id.in_(run_ids)))
 
 
 def _close_attempts(connection: sa.Connection, run_id: str, at: datetime) -> None:

@@ -15,7 +15,7 @@ from orchord.events import Event, EventType
 from orchord.runs import AttemptStatus, Run, RunStatus
 from orchord.storage import wording
 from orchord.storage.database import Database
-from orchord.storage.encoding import clean_text, encode_error, encode_outputs, json_text, run_body, run_of
+from orchord.storage.encoding import clean_text, decode_error, encode_error, encode_outputs, json_text, run_body, run_of
 from orchord.storage.hot_path import FAILED, RETRIABLE
 from orchord.storage.schema import stamp
 from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip
@@ -30,6 +30,7 @@ _LATEST: dict[str, str] = {
     EventType.ASSET_OBSERVATION: """INSERT INTO assets (asset_key, observation_id) VALUES (?, ?)
         ON CONFLICT (asset_key) DO UPDATE SET observation_id = excluded.observation_id""",
 }
+_INSERT_CHANGE = "INSERT INTO run_changes (run_id, status, at) VALUES (?, ?, ?)"
 _INSERT_SKIP = """INSERT INTO attempts
     (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, ended_at)
     SELECT ?1, ?2, ?3, ?4, 0, '', '', 0, ?5
@@ -69,6 +70,7 @@ class SqliteHotPath:
             )
             if not inserted.rowcount:
                 return False
+            connection.exec_driver_sql(_INSERT_CHANGE, (run.run_id, run.status.value, stamp(run.created_at)))
             if run.tags:
                 tags = [(run.run_id, clean_text(key), clean_text(value)) for key, value in run.tags.items()]
                 connection.exec_driver_sql("INSERT INTO run_tags (run_id, key, value) VALUES (?, ?, ?)", tags)
@@ -80,6 +82,10 @@ class SqliteHotPath:
     def claim(self, claim: Claim, want_run: bool) -> ClaimResult:
         """Insert the attempt as RUNNING when nothing forbids it."""
         return self._database.transact(lambda connection: _claim(connection, claim, want_run))
+
+    def claim_within(self, connection: sa.Connection, claim: Claim, want_run: bool) -> ClaimResult:
+        """Insert the attempt as a part of a transaction."""
+        return _claim(connection, claim, want_run)
 
     def finish(self, finish: Finish, again: bool) -> FinishResult:
         """End the attempt that the token holds. Here a finish that raised has surely not taken place."""
@@ -150,14 +156,17 @@ def _claim(connection: sa.Connection, claim: Claim, want_run: bool) -> ClaimResu
             "UPDATE runs SET status = 'STARTED', started_at = ?, updated_at = ? WHERE run_id = ?",
             (at, at, claim.run_id),
         )
+        connection.exec_driver_sql(_INSERT_CHANGE, (claim.run_id, "STARTED", at))
         _write_event(connection, claim.run_id, Event(EventType.RUN_START, claim.at, wording.RUN_START))
     connection.exec_driver_sql(
         """INSERT INTO attempts
-        (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at)
-        VALUES (?, ?, ?, 'RUNNING', ?, ?, ?, ?, ?)""",
+        (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at,
+            deadline_at)
+        VALUES (?, ?, ?, 'RUNNING', ?, ?, ?, ?, ?, ?)""",
         (
             *(claim.run_id, claim.step_key, claim.attempt, claim.retry_number, claim.token),
             *(claim.worker_id, claim.process_id, at),
+            None if claim.deadline_at is None else stamp(claim.deadline_at),
         ),
     )
     kind, text = wording.step_start(claim.attempt)
@@ -173,11 +182,12 @@ def _run(connection: sa.Connection, run_id: str) -> Run:
 
 
 def _end(connection: sa.Connection, run_id: str, at: datetime) -> RunStatus | None:
-    status = _status(connection, run_id)
-    if status not in ("STARTING", "STARTED", "CANCELING"):
+    row = connection.exec_driver_sql("SELECT status, error FROM runs WHERE run_id = ?", (run_id,)).first()
+    if row is None or row.status not in ("STARTING", "STARTED", "CANCELING"):
         return None
-    if status == "CANCELING":
-        final = RunStatus.CANCELED
+    error = decode_error(row.error)
+    if row.status == "CANCELING":
+        final = RunStatus.CANCELED if error is None else RunStatus.FAILURE
     elif connection.exec_driver_sql(_UNFINISHED_STEP, (run_id,)).first() is not None:
         return None
     else:
@@ -195,8 +205,8 @@ def _end(connection: sa.Connection, run_id: str, at: datetime) -> RunStatus | No
         "UPDATE attempts SET status = 'CANCELED', ended_at = ? WHERE run_id = ? AND status = 'RUNNING'",
         (moment, run_id),
     )
-    kind, level, text = wording.END_EVENTS[final]
-    _write_event(connection, run_id, Event(kind, at, text, level=level))
+    connection.exec_driver_sql(_INSERT_CHANGE, (run_id, final.value, moment))
+    _write_event(connection, run_id, wording.end_event(final, error, at))
     return final
 
 

@@ -20,7 +20,8 @@ from orchord.ticks import TickStatus
 class Claim(msgspec.Struct, frozen=True):
     """A wish to execute one attempt at one step. ``token`` is the fence: new for every claim, never reused.
 
-    With ``pool`` the attempt needs a free slot of it.
+    With ``pool`` the attempt needs a free slot of it; ``in_place``: without one this process waits and claims again.
+    ``deadline_at`` is when a time limit stops it.
     """
 
     run_id: str
@@ -32,6 +33,8 @@ class Claim(msgspec.Struct, frozen=True):
     retry_number: int = 0
     process_id: int = 0
     pool: str | None = None
+    deadline_at: datetime | None = None
+    in_place: bool = False
 
 
 class ClaimResult(msgspec.Struct, frozen=True):
@@ -90,6 +93,47 @@ class FinishResult(msgspec.Struct, frozen=True):
     accepted: bool
     run_status: RunStatus | None = None
     then_claimed: bool = False
+
+
+class WorkStanding(msgspec.Struct, frozen=True):
+    """How the work of one worker on one run stands: the run's status, and the tokens of its RUNNING attempts there."""
+
+    status: RunStatus
+    tokens: frozenset[str] = frozenset()
+
+
+class PoolState(msgspec.Struct, frozen=True):
+    """A pool: ``limit`` None is no limit; ``is_default``: nobody has set one. ``running`` steps hold slots."""
+
+    name: str
+    limit: int | None
+    is_default: bool
+    running: int
+    waiting: int
+
+
+class PoolHolder(msgspec.Struct, frozen=True):
+    """A RUNNING attempt that holds a slot of a pool."""
+
+    run_id: str
+    step_key: str
+    attempt: int
+    worker_id: str
+    process_id: int
+    since: datetime | None
+
+
+class PoolWaiter(msgspec.Struct, frozen=True):
+    """A step that waits for a slot since its first claim. ``worker_id`` is set when a process waits in place for it."""
+
+    run_id: str
+    step_key: str
+    pool: str
+    attempt: int
+    retry_number: int
+    since: datetime
+    called_at: datetime | None = None
+    worker_id: str | None = None
 
 
 class RunFilter(msgspec.Struct, frozen=True):

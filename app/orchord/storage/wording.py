@@ -5,10 +5,14 @@ What steps themselves say is worded in execution/.
 
 from __future__ import annotations
 
-from orchord.events import EventType
+from datetime import datetime
+from typing import Any
+
+from orchord.events import ErrorInfo, Event, EventType
 from orchord.runs import RunStatus
 
 RUN_START = "Run started."
+RUN_FAILED_BY = "Run failed: "
 STEP_START = "Step started."
 STEP_RESTARTED = "Step started again."
 
@@ -17,6 +21,20 @@ END_EVENTS = {
     RunStatus.FAILURE: (EventType.RUN_FAILURE, 40, "Run failed."),
     RunStatus.CANCELED: (EventType.RUN_CANCELED, 30, "Run canceled."),
 }
+
+
+def end_event(status: RunStatus, error: ErrorInfo | None, at: datetime) -> Event:
+    """Return the event with which a run ends; a failed run's names the error that it failed by, if there is one."""
+    kind, level, text = END_EVENTS[status]
+    if error is None or status is not RunStatus.FAILURE:
+        return Event(kind, at, text, level=level)
+    return Event(kind, at, RUN_FAILED_BY + error.message, level=level, data={"error": error_data(error)})
+
+
+def error_data(error: ErrorInfo) -> dict[str, Any]:
+    """Return an error as an event's data holds it."""
+    cause = None if error.cause is None else error_data(error.cause)
+    return {"cls_name": error.cls_name, "message": error.message, "stack": error.stack, "cause": cause}
 
 
 def step_start(attempt: int) -> tuple[str, str]:
