@@ -13,7 +13,7 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from orchord.api import browsers, documents, problems
-from orchord.api.routes import assets, health, jobs, run_events, runs
+from orchord.api.routes import assets, daemons, health, jobs, run_events, runs, schedules, sensors, ticks
 from orchord.api.state import ApiState, Holding, install
 
 if TYPE_CHECKING:
@@ -27,7 +27,11 @@ _BLUEPRINTS = (
     run_events.routes.blueprint,
     jobs.job_routes.blueprint,
     assets.routes.blueprint,
+    schedules.routes.blueprint,
+    sensors.routes.blueprint,
+    ticks.routes.blueprint,
     jobs.location_routes.blueprint,
+    daemons.routes.blueprint,
     health.routes.blueprint,
 )
 

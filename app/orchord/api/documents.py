@@ -15,11 +15,11 @@ from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from orchord.api.models import assets, events, health, jobs, runs
+from orchord.api.models import assets, daemons, events, health, instigators, jobs, runs, ticks
 from orchord.api.models.foundation import AnswerModel, RequestModel
 from orchord.api.problems import Problem
 
-DESCRIPTION = """Start runs of jobs, watch them, and read what they made.
+DESCRIPTION = """Start runs of jobs, watch them, and read what they made. Turn schedules and sensors on, and push to sensors.
 
 Every failure is a problem detail (RFC 9457, `application/problem+json`) whose `mistakes` lists everything found
 wrong. Times are RFC 3339 in UTC. Lists are read by pages; pass on the position that a page ends with.
@@ -87,7 +87,7 @@ def _page() -> Response:
 @cache
 def _schemas() -> dict[str, Any]:
     found: dict[type[BaseModel], None] = {Problem: None}
-    for module in (assets, events, health, jobs, runs):
+    for module in (assets, daemons, events, health, instigators, jobs, runs, ticks):
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, AnswerModel | RequestModel):
                 found[value] = None

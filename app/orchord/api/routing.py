@@ -73,6 +73,10 @@ class Routes:
         """Declare a POST route."""
         return self._declare("post", rule, answers, problems)
 
+    def put(self, rule: str, answers: Answers, *, problems: tuple[int, ...] = ()) -> Callable[[AnyView], AnyView]:
+        """Declare a PUT route."""
+        return self._declare("put", rule, answers, problems)
+
     def delete(self, rule: str, answers: Answers, *, problems: tuple[int, ...] = ()) -> Callable[[AnyView], AnyView]:
         """Declare a DELETE route."""
         return self._declare("delete", rule, answers, problems)

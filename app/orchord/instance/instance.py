@@ -1,6 +1,7 @@
 """OrchordInstance: a home and its instance file, wired. Opening it connects to nothing.
 
-What it can do with runs is running.py, what user code reads from it reading.py; its file is config.py.
+What it can do with runs is running.py, with schedules and sensors instigating.py; what user code reads from it is
+reading.py; its file is config.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from orchord.compute_logs import ComputeLogManager
 from orchord.instance.config import InstanceConfig
 from orchord.instance.coordinators import RunCoordinator
 from orchord.instance.courier import Courier
+from orchord.instance.instigating import InstigatorControl
 from orchord.instance.launchers import RunLauncher
 from orchord.instance.plugins import PluginSpec, constructed, load_class
 from orchord.instance.reading import InstanceReaders
@@ -28,7 +30,7 @@ from orchord.storage import LocationRow, Storage
 logger = logging.getLogger(__name__)
 
 
-class OrchordInstance(InstanceReaders, RunControl):
+class OrchordInstance(InstanceReaders, InstigatorControl, RunControl):
     """Everything that runs need, as one home says it. Safe for threads; use one per process.
 
     Args:

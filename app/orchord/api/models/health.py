@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from orchord.api.models.foundation import AnswerModel
 
 
@@ -15,11 +17,14 @@ class CheckBody(AnswerModel):
 
     name: str
     is_ok: bool
+    status: Literal["ok", "warning", "failed"] = Field(
+        description="warning: runs can be started and carried out all the same."
+    )
     detail: str
 
 
 class ReadinessBody(AnswerModel):
-    """Ready: everything needed can be reached."""
+    """Ready: everything that runs need can be reached. Look at the checks for warnings."""
 
     status: Literal["ready"]
     checks: list[CheckBody]

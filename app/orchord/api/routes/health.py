@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 from importlib.metadata import version
+from typing import Literal
 
 from orchord.api.models.health import CheckBody, LivenessBody, ReadinessBody
 from orchord.api.problems import RETRY_AFTER_SECONDS, ProblemError
 from orchord.api.routing import Routes
 from orchord.api.state import the_instance
 from orchord.errors import BrokerUnavailableError, StorageUnavailableError
+from orchord.instance.daemons import daemons_in_words, known_daemons
 
 #: A worker that has not reported itself for so long does not count.
 WORKER_SILENCE = timedelta(seconds=30)
@@ -31,11 +33,14 @@ def live() -> LivenessBody:
 
 @routes.get("/readyz", {200: ReadinessBody})
 def ready() -> ReadinessBody:
-    """Tell whether runs can be started and carried out: database, broker, and a live worker for each location."""
+    """Tell whether runs can be started and carried out: database, broker, and a live worker for each location.
+
+    Without a daemon the server is ready all the same, as runs that are launched need none; a check says so.
+    """
     checks = [check_database(), check_broker()]
     if checks[0].is_ok:
-        checks += check_workers()
-    wrong = [f"{check.name}: {check.detail}" for check in checks if not check.is_ok]
+        checks += [*check_workers(), check_daemons()]
+    wrong = [f"{check.name}: {check.detail}" for check in checks if check.status == "failed"]
     if wrong:
         raise ProblemError(
             503,
@@ -53,8 +58,8 @@ def check_database() -> CheckBody:
     try:
         the_instance().storage.ping()
     except StorageUnavailableError as error:
-        return CheckBody(name="database", is_ok=False, detail=str(error))
-    return CheckBody(name="database", is_ok=True, detail="reachable")
+        return checked("database", str(error), is_ok=False)
+    return checked("database", "reachable")
 
 
 def check_broker() -> CheckBody:
@@ -62,8 +67,8 @@ def check_broker() -> CheckBody:
     try:
         the_instance().run_launcher.check()
     except BrokerUnavailableError as error:
-        return CheckBody(name="broker", is_ok=False, detail=str(error))
-    return CheckBody(name="broker", is_ok=True, detail="reachable")
+        return checked("broker", str(error), is_ok=False)
+    return checked("broker", "reachable")
 
 
 def workers_alive() -> Counter[str]:
@@ -79,12 +84,28 @@ def check_workers() -> list[CheckBody]:
     alive = workers_alive()
     names = sorted({row.name for row in the_instance().storage.locations.all()} | set(alive))
     if not names:
-        return [CheckBody(name="workers", is_ok=False, detail="no worker has published a code location yet")]
+        return [checked("workers", "no worker has published a code location yet", is_ok=False)]
     return [
-        CheckBody(
-            name=f"workers of {name}",
+        checked(
+            f"workers of {name}",
+            f"{alive[name]} alive" if alive[name] else "none alive; start one with `orchord worker`",
             is_ok=alive[name] > 0,
-            detail=f"{alive[name]} alive" if alive[name] else "none alive; start one with `orchord worker`",
         )
         for name in names
     ]
+
+
+def check_daemons() -> CheckBody:
+    """Count the live daemons: without one, no schedule or sensor is evaluated, and nothing that was lost is mended."""
+    known = known_daemons(the_instance().storage)
+    is_well = any(daemon.is_leader for daemon in known) and not any(
+        daemon.row.errors for daemon in known if daemon.is_alive
+    )
+    return checked("daemons", daemons_in_words(known), is_ok=is_well, otherwise="warning")
+
+
+def checked(
+    name: str, detail: str, *, is_ok: bool = True, otherwise: Literal["warning", "failed"] = "failed"
+) -> CheckBody:
+    """Return one check; ``otherwise`` says how bad it is when it is not ok."""
+    return CheckBody(name=name, is_ok=is_ok, status="ok" if is_ok else otherwise, detail=detail)

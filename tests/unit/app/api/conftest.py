@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from orchord.api.app import create_app
 from orchord.api.state import Holding
 from orchord.definitions.config.types import ANY, ConfigField, ScalarType, ShapeType
-from orchord.events import utc_now
+from orchord.events import ErrorInfo, utc_now
 from orchord.instance import InstanceConfig, OrchordInstance
 from orchord.plan.model import ExecutionPlan, OutputRef, Step, StepInput, StepOutput
 from orchord.snapshot import (
@@ -22,8 +24,13 @@ from orchord.snapshot import (
     LocationSnapshot,
     NodeSnapshot,
     PortSnapshot,
+    ScheduleSnapshot,
+    SensorSnapshot,
 )
 from orchord.storage import WorkerRow
+from orchord.storage.values import TickEnd
+from orchord.testing.fake_courier import FakeCourier
+from orchord.ticks import Tick, TickStatus
 
 FAKE_LAUNCHER = {"module": "orchord.testing.fake_launcher", "class": "FakeRunLauncher"}
 
@@ -74,8 +81,12 @@ def asset_job() -> JobSnapshot:
     return JobSnapshot("assets", plan, GraphSnapshot(), config_type(), is_asset_job=True)
 
 
+def nightly() -> ScheduleSnapshot:
+    return ScheduleSnapshot("nightly", "numbers", ("0 2 * * *", "30 2 * * *"), "Europe/Berlin")
+
+
 def shop() -> LocationSnapshot:
-    """A code location with two jobs and four assets, one of them external."""
+    """A code location with two jobs, four assets, one of them external, and schedules and sensors."""
     return LocationSnapshot(
         "shop",
         jobs=(numbers_job(), asset_job()),
@@ -93,6 +104,12 @@ def shop() -> LocationSnapshot:
             ),
             AssetSnapshot("graph", "mart"),
             AssetSnapshot("a/materializations", is_materializable=False, is_external=True),
+        ),
+        schedules=(nightly(), ScheduleSnapshot("every_minute", "numbers", ("* * * * *",), default_status="RUNNING")),
+        sensors=(
+            SensorSnapshot("files", job_names=("numbers",), minimum_interval_seconds=5),
+            SensorSnapshot("hooks", job_names=("numbers",), default_status="RUNNING"),
+            SensorSnapshot("on_failure", "RUN_STATUS", run_status="FAILURE", default_status="RUNNING"),
         ),
     )
 
@@ -127,6 +144,48 @@ def instance(open_instance: OpenInstance) -> OrchordInstance:
 def with_worker(instance: OrchordInstance) -> None:
     now = utc_now()
     instance.storage.workers.beat(WorkerRow("w1", "host", 1, "shop", ("steps.shop",), now, now))
+
+
+@pytest.fixture
+def second_location(instance: OrchordInstance) -> None:
+    instance.storage.locations.put(LocationSnapshot("annex", jobs=(numbers_job(),), schedules=(nightly(),)))
+
+
+@pytest.fixture
+def courier(instance: OrchordInstance) -> FakeCourier:
+    assert isinstance(instance.courier, FakeCourier)
+    return instance.courier
+
+
+EndTicks = Callable[..., None]
+
+
+@pytest.fixture
+def end_ticks(instance: OrchordInstance) -> EndTicks:
+    """Ends ticks as a tick worker would."""
+
+    def end(ticks: Sequence[Tick], status: TickStatus, *, error: str | None = None, **fields: Any) -> None:
+        for tick in ticks:
+            token = f"token-{tick.tick_id}"
+            assert instance.storage.ticks.claim(tick.tick_id, token, "w1", utc_now())
+            told = None if error is None else ErrorInfo("UserError", error)
+            instance.storage.ticks.finish(TickEnd(tick.tick_id, token, status, utc_now(), error=told, **fields))
+
+    return end
+
+
+Body = Callable[..., Any]
+
+
+@pytest.fixture
+def body() -> Body:
+    """Reads an answer's JSON after a look at its status."""
+
+    def read(answer: TestResponse, status: int = 200) -> Any:
+        assert answer.status_code == status, answer.text
+        return answer.json
+
+    return read
 
 
 @pytest.fixture

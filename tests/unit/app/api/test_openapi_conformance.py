@@ -6,6 +6,7 @@ right data taken. Paths name what exists, and what does not.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -18,12 +19,16 @@ from schemathesis.generation import GenerationMode
 
 from orchord.api.app import create_app
 from orchord.api.documents import openapi_document
+from orchord.events import utc_now
 from orchord.instance import LaunchRequest, OrchordInstance
+from orchord.testing.fake_courier import FakeCourier
+from orchord.ticks import InstigatorKey, InstigatorKind, NewTick, Tick, TickStatus
 
 #: The operations that take a text in a grammar of ours, which JSON Schema cannot tell from any other text.
 WITH_A_GRAMMAR = {"list_assets", "read_asset_graph"}
 #: What Postgres cannot store is refused, also where JSON Schema cannot say so.
 CONFIG = {"generation": {"allow-x00": False}}
+HOOKS = InstigatorKey("shop", InstigatorKind.SENSOR, "hooks")
 POSITIVE, NEGATIVE = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 
 
@@ -43,11 +48,25 @@ PATHS = operations()
 def existing(instance: OrchordInstance) -> dict[str, str]:
     """What paths may name, after something has happened in the instance."""
     run = instance.launch(LaunchRequest(job_name="assets"))[0]
-    return {"run_id": run.run_id, "step": "orders", "job": "numbers", "location": "shop", "key": "raw/orders"}
+    (tick,) = instance.storage.ticks.make([NewTick(HOOKS, "push:1", utc_now(), 60.0)])
+    return {
+        "run_id": run.run_id,
+        "step": "orders",
+        "job": "numbers",
+        "location": "shop",
+        "key": "raw/orders",
+        "schedule": "nightly",
+        "sensor": "hooks",
+        "tick_id": str(tick.tick_id),
+    }
 
 
 @pytest.fixture
-def document(instance: OrchordInstance, with_worker: None) -> Any:
+def document(instance: OrchordInstance, with_worker: None, courier: FakeCourier, end_ticks: Callable[..., None]) -> Any:
+    def end_dry_runs(ticks: Sequence[Tick]) -> None:
+        end_ticks([tick for tick in ticks if tick.is_dry_run], TickStatus.SKIPPED)
+
+    courier.on_ticks = end_dry_runs
     app = create_app(instance)
     return schemathesis.openapi.from_wsgi("/openapi.json", app, config=SchemathesisConfig.from_dict(CONFIG))
 
