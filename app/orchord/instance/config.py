@@ -1,6 +1,7 @@
 """The instance file: orchord.yaml (or dagster.yaml) as a checked value, with every mistake listed at once.
 
-Where the database is, is read in storage_section.py; which classes plug-ins mean, in plugins.py.
+What its sections become is in sections.py; those of a form of their own are read in storage_section.py,
+concurrency_section.py and retention_section.py. Which classes plug-ins mean is plugins.py.
 """
 
 from __future__ import annotations
@@ -13,8 +14,17 @@ import msgspec
 import yaml
 
 from orchord.errors import InstanceConfigError, did_you_mean
-from orchord.instance.plugins import CELERY_RUN_LAUNCHER, PluginSpec, parse_plugin
-from orchord.instance.section_reader import read_section
+from orchord.instance.concurrency_section import parse_concurrency
+from orchord.instance.notices import SECTIONS_WITHOUT_EFFECT, notices_of
+from orchord.instance.plugins import (
+    CELERY_RUN_LAUNCHER,
+    DAEMON_SCHEDULER,
+    QUEUED_RUN_COORDINATOR,
+    PluginSpec,
+    parse_plugin,
+)
+from orchord.instance.retention_section import parse_retention
+from orchord.instance.section_reader import read_section, shown_value
 from orchord.instance.sections import (
     DEFAULT_BROKER,
     CelerySettings,
@@ -31,19 +41,6 @@ from orchord.settings import environment_value
 
 INSTANCE_FILES = ("orchord.yaml", "dagster.yaml")
 
-# Sections that Dagster's users have and that change nothing in this version, with what that means for them.
-_WITHOUT_EFFECT: Mapping[str, str] = {
-    "auto_materialize": "automation conditions are not evaluated",
-    "backfills": "there are no backfills",
-    "code_servers": "there are no code servers: workers hold the code",
-    "defs_state_storage": "no state of definitions is kept",
-    "freshness": "freshness is not evaluated",
-    "instance_class": "the instance's class is always OrchordInstance",
-    "nux": "there is no introduction to turn off",
-    "python_logs": "records of Python's loggers are not captured",
-    "secrets": "secrets come from the environment",
-    "telemetry": "nothing is ever sent",
-}
 _LOCAL_COMPUTE_LOGS = ("LocalComputeLogManager", "orchord.compute_logs:LocalComputeLogManager")
 _SECTIONS = (
     "storage",
@@ -61,12 +58,12 @@ _SECTIONS = (
     "schedules",
     "retention",
     "concurrency",
-    *_WITHOUT_EFFECT,
+    *SECTIONS_WITHOUT_EFFECT,
 )
 
 
 class InstanceConfig(msgspec.Struct, frozen=True):
-    """What the instance file says, with defaults. ``without_effect`` words the sections that change nothing.
+    """What the instance file says, with defaults. ``without_effect`` words, in a line each, what changes nothing.
 
     What the sections hold is told in sections.py. Addresses may hold passwords; ``repr`` does not show them.
     """
@@ -129,31 +126,33 @@ class InstanceConfig(msgspec.Struct, frozen=True):
         mistakes += [
             f"unknown section '{key}'.{did_you_mean(str(key), _SECTIONS)}" for key in document if key not in _SECTIONS
         ]
-        url, pool = parse_storage(document, home, mistakes)
-        artifacts = _artifact_folder(document.get("local_artifact_storage"), home, mistakes)
-        if "scheduler" in document:
-            parse_plugin("scheduler", document["scheduler"], mistakes)
+        place = parse_storage(document, home, mistakes)
+        launcher = _plugin(document, "run_launcher", ("CeleryRunLauncher", CELERY_RUN_LAUNCHER), mistakes)
+        compute_logs = _plugin(document, "compute_logs", _LOCAL_COMPUTE_LOGS, mistakes)
+        scheduler = parse_plugin("scheduler", document["scheduler"], mistakes) if "scheduler" in document else None
         config = cls(
-            storage_url=url,
-            artifact_folder=artifacts,
+            storage_url=place.url,
+            artifact_folder=_artifact_folder(document.get("local_artifact_storage"), home, mistakes),
             celery=_celery(document.get("celery"), mistakes),
-            run_launcher=_plugin(document, "run_launcher", ("CeleryRunLauncher", CELERY_RUN_LAUNCHER), mistakes),
+            run_launcher=launcher,
             run_coordinator=_coordinator(document, mistakes),
-            compute_logs=_plugin(document, "compute_logs", _LOCAL_COMPUTE_LOGS, mistakes),
+            compute_logs=compute_logs,
             run_monitoring=read_section(
                 "run_monitoring", document.get("run_monitoring"), RunMonitoringSettings, mistakes
             ),
             run_retries=read_section("run_retries", document.get("run_retries"), RunRetrySettings, mistakes),
             sensors=read_section("sensors", document.get("sensors"), TickSettings, mistakes),
-            schedules=read_section("schedules", document.get("schedules"), ScheduleSettings, mistakes),
+            schedules=_schedules(document.get("schedules"), scheduler, mistakes),
+            retention=parse_retention(document.get("retention"), mistakes),
+            concurrency=parse_concurrency(document, mistakes),
             telemetry=read_section("telemetry", document.get("telemetry"), TelemetrySettings, mistakes),
-            storage_pool=pool,
-            without_effect=tuple(f"{key}: {_WITHOUT_EFFECT[key]}" for key in document if key in _WITHOUT_EFFECT),
+            storage_pool=place.pool,
             file=file,
         )
         if mistakes:
             raise InstanceConfigError(headline, mistakes)
-        return config
+        plugins = tuple(spec for spec in (launcher, config.run_coordinator, compute_logs, scheduler) if spec)
+        return msgspec.structs.replace(config, without_effect=(*place.notices, *notices_of(document, plugins)))
 
 
 def _with_environment(value: Any, path: str, mistakes: list[str]) -> Any:
@@ -168,6 +167,9 @@ def _with_environment(value: Any, path: str, mistakes: list[str]) -> Any:
             mistakes.append(f"{path}: the environment variable {value['env']} is not set.")
             return ""
         return found
+    if set(value) == {"env"} and isinstance(value["env"], bool):
+        mistakes.append(f"{path}: YAML reads the variable's name as {value['env']}. Put it in quotes.")
+        return ""
     return {
         key: _with_environment(item, f"{path}.{key}" if path else str(key), mistakes) for key, item in value.items()
     }
@@ -181,13 +183,40 @@ def _plugin(document: Mapping[str, Any], section: str, default: tuple[str, str],
 
 
 def _coordinator(document: Mapping[str, Any], mistakes: list[str]) -> PluginSpec:
+    queued = PluginSpec("run_coordinator", "QueuedRunCoordinator", QUEUED_RUN_COORDINATOR)
+    if document.get("run_queue") is not None:
+        config = document["run_queue"]
+        if "run_coordinator" in document:
+            mistakes.append("run_queue and run_coordinator are both given. Keep run_coordinator.")
+        if not isinstance(config, dict):
+            mistakes.append(f"run_queue: found {shown_value(config)}, expected a mapping.")
+            return queued
+        return msgspec.structs.replace(queued, config=config)
+    limits = document.get("concurrency")
+    if "run_coordinator" not in document and isinstance(limits, dict) and limits.get("runs") is not None:
+        return queued
     default = ("DefaultRunCoordinator", "orchord.instance.coordinators:DefaultRunCoordinator")
-    spec = _plugin(document, "run_coordinator", default, mistakes)
-    # A queue without any limit lets every run through at once: that is what the default coordinator does.
-    limits = {"tag_concurrency_limits", "block_op_concurrency_limited_runs"} & spec.config.keys()
-    if spec.class_name == "QueuedRunCoordinator" and spec.config.get("max_concurrent_runs") == -1 and not limits:
-        return PluginSpec("run_coordinator", *default)
-    return spec
+    return _plugin(document, "run_coordinator", default, mistakes)
+
+
+def _schedules(value: Any, scheduler: PluginSpec | None, mistakes: list[str]) -> ScheduleSettings:
+    settings = read_section("schedules", value, ScheduleSettings, mistakes)
+    if scheduler is None or scheduler.target != DAEMON_SCHEDULER or not scheduler.config:
+        return settings
+    known = ("max_catchup_runs", "max_tick_retries")
+    mistakes += [
+        f"scheduler.config: unknown key '{key}'.{did_you_mean(key, known)}"
+        for key in scheduler.config
+        if key not in known
+    ]
+    given = {key: item for key, item in scheduler.config.items() if key in known}
+    mistakes += [
+        f"scheduler.config.{key} and schedules.{key} are both given. Keep the latter."
+        for key in given
+        if isinstance(value, dict) and key in value
+    ]
+    older = read_section("scheduler.config", given, ScheduleSettings, mistakes)
+    return msgspec.structs.replace(settings, **{key: getattr(older, key) for key in given})
 
 
 def _artifact_folder(value: Any, home: Path, mistakes: list[str]) -> Path:

@@ -18,6 +18,8 @@ from orchord.errors import InstanceConfigError, did_you_mean
 T = TypeVar("T")
 
 CELERY_RUN_LAUNCHER = "orchord_workers.launcher:CeleryRunLauncher"
+QUEUED_RUN_COORDINATOR = "orchord.instance.coordinators:QueuedRunCoordinator"
+DAEMON_SCHEDULER = "orchord_beat.scheduler:OrchordScheduler"
 
 # Dagster's and our class names, by section of the instance file. None: known, and not in this version.
 KNOWN_CLASSES: Mapping[str, Mapping[str, str | None]] = {
@@ -31,7 +33,7 @@ KNOWN_CLASSES: Mapping[str, Mapping[str, str | None]] = {
     },
     "run_coordinator": {
         "DefaultRunCoordinator": "orchord.instance.coordinators:DefaultRunCoordinator",
-        "QueuedRunCoordinator": None,
+        "QueuedRunCoordinator": QUEUED_RUN_COORDINATOR,
     },
     "compute_logs": {
         "LocalComputeLogManager": "orchord.compute_logs:LocalComputeLogManager",
@@ -41,7 +43,8 @@ KNOWN_CLASSES: Mapping[str, Mapping[str, str | None]] = {
         "GCSComputeLogManager": None,
         "S3ComputeLogManager": None,
     },
-    "scheduler": {"DagsterDaemonScheduler": None, "OrchordDaemonScheduler": None},
+    # Never loaded by this name: the daemon is the scheduler, and only the config is read.
+    "scheduler": {"DagsterDaemonScheduler": DAEMON_SCHEDULER, "OrchordDaemonScheduler": DAEMON_SCHEDULER},
 }
 
 

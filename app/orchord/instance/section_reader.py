@@ -30,10 +30,12 @@ def read_section(path: str, value: Any, cls: type[S], mistakes: list[str], **rea
     fields = {field.name: field for field in msgspec.structs.fields(cls)}
     given: dict[str, Any] = dict(read)
     for key, item in found.items():
-        if key in read or item is None:
+        if key in read:
             continue
         if key not in fields:
             mistakes.append(f"{path}: unknown key '{key}'.{did_you_mean(str(key), fields)}")
+            continue
+        if item is None or item == "":  # the latter as an empty environment variable says it
             continue
         try:
             given[key] = _converted(item, fields[key].type)

@@ -100,7 +100,7 @@ class ScheduleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TickRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """After how many days ticks of each status are removed. -1: never."""
+    """After how many days ticks of each status are removed. 0 and -1: never."""
 
     skipped: Days = -1
     success: Days = -1
@@ -109,7 +109,7 @@ class TickRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RunRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """After how many days after their end runs of each status are removed, with their events and logs. -1: never."""
+    """After how many days after their end runs of each status are removed, with all that is theirs. 0 and -1: never."""
 
     success: Days = -1
     failure: Days = -1
@@ -117,7 +117,10 @@ class RunRetention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``retention``: what is removed by age. In the file each part is ``{purge_after_days: days}``, or days by status."""
+    """``retention``: what is removed by age.
+
+    In the file, each part is ``{purge_after_days: ...}``, which takes days, or days by status.
+    """
 
     schedule: TickRetention = TickRetention()
     sensor: TickRetention = TickRetention(skipped=7)

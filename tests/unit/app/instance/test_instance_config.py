@@ -117,14 +117,16 @@ class TestTheMissionsFile:
         assert (config.run_launcher.class_name, config.run_launcher.target) == ("K8sRunLauncher", None)
         assert config.compute_logs.target is None
 
-    def test_a_queue_without_limits_is_the_default_coordinator(self, monkeypatch):
+    def test_its_coordinator_is_ours_with_its_config(self, monkeypatch):
         monkeypatch.setenv("DAGSTER_PG_PASSWORD", "x")
-        assert parsed(MISSION_FILE).run_coordinator.class_name == "DefaultRunCoordinator"
+        spec = parsed(MISSION_FILE).run_coordinator
+        assert spec.target == "orchord.instance.coordinators:QueuedRunCoordinator"
+        assert spec.config == {"max_concurrent_runs": -1, "dequeue_use_threads": True, "dequeue_num_workers": 4}
 
     def test_what_has_no_effect_is_told(self, monkeypatch):
         monkeypatch.setenv("DAGSTER_PG_PASSWORD", "x")
         told = {line.partition(":")[0] for line in parsed(MISSION_FILE).without_effect}
-        assert told == {"telemetry"}
+        assert told == {"telemetry", "run_launcher", "compute_logs", "sensors.use_threads", "schedules.use_threads"}
 
     def test_a_missing_variable_is_named_with_each_of_its_places(self):
         found = mistakes_of(MISSION_FILE)
@@ -149,6 +151,10 @@ class TestStorage:
             (
                 "storage: {module: x, class: DagsterPostgresStorage, config: {postgres_url: 'postgresql://me@db/runs'}}",
                 "postgresql://me@db/runs",
+            ),
+            (
+                "storage: {custom: {module: x, class: PostgresRunStorage, config: {postgres_url: 'postgresql://d/r'}}}",
+                "postgresql://d/r",
             ),
             (
                 "run_storage: {module: dagster.core.storage.runs, class: SqliteRunStorage, config: {base_dir: /var/x}}",
@@ -182,12 +188,23 @@ class TestStorage:
     def test_each_mistake(self, text, words):
         assert words in "\n".join(mistakes_of(text))
 
-    def test_older_sections_must_name_one_database(self):
+    def test_older_sections_that_differ_are_kept_in_the_first_and_that_is_told(self):
         text = """
-            run_storage: {module: x, class: PostgresRunStorage, config: {postgres_url: 'postgresql://a/x'}}
             event_log_storage: {module: x, class: PostgresEventLogStorage, config: {postgres_url: 'postgresql://b/x'}}
+            run_storage: {module: x, class: PostgresRunStorage, config: {postgres_url: 'postgresql://a/x'}}
         """
-        assert "run_storage, event_log_storage name different databases" in mistakes_of(text)[0]
+        config = parsed(text)
+        assert config.storage_url == "postgresql://a/x"
+        (told,) = config.without_effect
+        assert told.startswith("event_log_storage: everything is kept in the database of run_storage, since a run,")
+
+    def test_what_postgres_sections_say_without_effect_is_told(self):
+        text = """
+            storage: {postgres: {should_autocreate_tables: false, postgres_db:
+                {username: me, hostname: h, db_name: r, scheme: postgresql+psycopg2}}}
+        """
+        told = [line.partition(":")[0] for line in parsed(text).without_effect]
+        assert told == ["storage.postgres.should_autocreate_tables", "storage.postgres.postgres_db.scheme"]
 
 
 class TestCelery:
