@@ -4,6 +4,7 @@ Only re-exports. What is not here is private to the core, and may change without
 """
 
 from orchord.compute_logs import ComputeLogManager
+from orchord.definitions.cron import latest_times, next_times
 from orchord.definitions.job import JobDefinition
 from orchord.definitions.job_config import ResolvedRunConfig
 from orchord.errors import (
@@ -13,15 +14,21 @@ from orchord.errors import (
     NotFoundError,
     OrchordError,
     RunNotFoundError,
+    StepTimeoutError,
     StorageUnavailableError,
     UnavailableError,
 )
 from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.execution import ExecutionInterrupted, Progress, StepRequest, StepResult, execute_step, run_in_process
-from orchord.instance import OrchordInstance
+from orchord.execution.retries import retry_delay_seconds
+from orchord.execution.time_limit import HARD_GRACE_SECONDS, end_process_of_stuck_steps, timeout_message
+from orchord.instance import InstanceConfig, OrchordInstance
 from orchord.instance.coordinators import RunCoordinator
 from orchord.instance.courier import Courier
+from orchord.instance.evaluation import Evaluation, TickTimeLimitExceeded, evaluate
 from orchord.instance.heartbeat import Heartbeat
+from orchord.instance.launch import hand_over
+from orchord.instance.instigators import Instigator, instigators
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
 from orchord.instance.recording import EXECUTED_BY_TAG
 from orchord.instance.sections import CelerySettings
@@ -41,10 +48,12 @@ from orchord.storage.values import (
     FinishResult,
     Lease,
     RunChange,
+    RunFilter,
     Skip,
     TickEnd,
     TickFinished,
     WorkerRow,
+    WorkStanding,
 )
 from orchord.ticks import InstigatorKey, InstigatorKind, InstigatorState, InstigatorStatus, NewTick, Tick, TickStatus
 from orchord.wire import (
@@ -58,6 +67,7 @@ from orchord.wire import (
     WAKE_CLOCK,
     WAKE_QUEUE,
     WHOLE_RUN_TASK,
+    ProcessEnd,
     StepMessage,
     end_task_id,
     join_id,
@@ -73,6 +83,7 @@ from orchord.wire import (
 __all__ = [
     "END_TASK",
     "EXECUTED_BY_TAG",
+    "HARD_GRACE_SECONDS",
     "LOST_TASK",
     "RUN_ENDED_CHANNEL",
     "STEP_END_STATUSES",
@@ -96,6 +107,7 @@ __all__ = [
     "DaemonRow",
     "EndRun",
     "ErrorInfo",
+    "Evaluation",
     "Event",
     "EventType",
     "ExecutionInterrupted",
@@ -104,6 +116,8 @@ __all__ = [
     "FinishResult",
     "Follow",
     "Heartbeat",
+    "InstanceConfig",
+    "Instigator",
     "InstigatorKey",
     "InstigatorKind",
     "InstigatorState",
@@ -120,11 +134,13 @@ __all__ = [
     "OrchordInstance",
     "Part",
     "PartStatus",
+    "ProcessEnd",
     "Progress",
     "ResolvedRunConfig",
     "Run",
     "RunChange",
     "RunCoordinator",
+    "RunFilter",
     "RunLauncher",
     "RunMachine",
     "RunNotFoundError",
@@ -139,6 +155,7 @@ __all__ = [
     "StepMessage",
     "StepRequest",
     "StepResult",
+    "StepTimeoutError",
     "StepToStart",
     "Storage",
     "StorageUnavailableError",
@@ -147,24 +164,34 @@ __all__ = [
     "TickEnd",
     "TickFinished",
     "TickStatus",
+    "TickTimeLimitExceeded",
     "UnavailableError",
+    "WorkStanding",
     "WorkerRow",
     "as_skips",
     "begin",
     "decide",
+    "end_process_of_stuck_steps",
     "end_task_id",
+    "evaluate",
     "execute_step",
     "follow",
+    "hand_over",
+    "instigators",
     "join_id",
     "joins_of",
+    "latest_times",
     "load_location",
+    "next_times",
     "part_to_wire",
     "parts_from_wire",
     "parts_to_wire",
+    "retry_delay_seconds",
     "run_in_process",
     "shown_name",
     "steps_queue",
     "ticks_queue",
+    "timeout_message",
     "utc_now",
     "whole_run_task_id",
 ]

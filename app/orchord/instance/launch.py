@@ -6,6 +6,7 @@ repeats an earlier one is made in reexecution.py.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from orchord.errors import (
     JobNotFoundError,
     LocationNotFoundError,
     OrchordError,
+    UnavailableError,
     did_you_mean,
 )
 from orchord.events import ErrorInfo, Event, EventType, utc_now
@@ -33,6 +35,8 @@ from orchord.snapshot import JobSnapshot, LocationSnapshot
 if TYPE_CHECKING:
     from orchord.instance.instance import OrchordInstance
     from orchord.storage import LocationRow, Storage
+
+logger = logging.getLogger(__name__)
 
 MAX_RUN_CONFIG_BYTES = 10_000_000
 RUNNABLE_EXECUTORS = ("celery_executor", "in_process_executor")
@@ -157,9 +161,17 @@ def prepare(
     request: LaunchRequest,
     lineage: Lineage | None = None,
     steps: Sequence[str] | None = None,
+    *,
+    known: LocationSnapshot | None = None,
 ) -> PreparedRun:
-    """Check a request, and make what is recorded of it. The arguments and errors are those of ``launch``."""
-    location, job = find_job(instance.storage, request.job_name, request.location)
+    """Check a request, and make what is recorded of it. The arguments and errors are those of ``launch``.
+
+    ``known`` is the request's location, if it is at hand: it is then not read from storage.
+    """
+    job = known.job_by_name.get(request.job_name) if known is not None and known.name == request.location else None
+    location = known
+    if location is None or job is None:
+        location, job = find_job(instance.storage, request.job_name, request.location)
     run, selection = _checked_run(instance, request, location, job, lineage, steps)
     at = run.created_at
     kind = EventType.RUN_ENQUEUED if run.status is RunStatus.QUEUED else EventType.RUN_STARTING
@@ -171,8 +183,14 @@ def prepare(
     return PreparedRun(run, tuple(events), selection.plan)
 
 
-def hand_over(instance: OrchordInstance, prepared: PreparedRun) -> None:
+def hand_over(instance: OrchordInstance, prepared: PreparedRun, *, keeps: bool = False) -> None:
     """Give a run that is recorded to the run coordinator.
+
+    Args:
+        instance: where to.
+        prepared: the run.
+        keeps: leave a run that cannot be handed over as it is, for the daemon to go on with: nobody is there to ask
+            for it again, as the cursor that belongs to it has moved.
 
     Raises:
         BrokerUnavailableError: it cannot be handed over: it is then recorded as failed, and its key is free again.
@@ -181,6 +199,9 @@ def hand_over(instance: OrchordInstance, prepared: PreparedRun) -> None:
     try:
         instance.run_coordinator.submit_run(LaunchRunContext(run, prepared.plan, instance))
     except OrchordError as error:
+        if keeps and isinstance(error, UnavailableError):
+            logger.warning("Run %s is recorded, and waits for the daemon: %s", run.run_id, error)
+            return
         failure = ErrorInfo(type(error).__name__, f"The run could not be handed over: {error}")
         instance.storage.runs.fail(run.run_id, failure, utc_now(), free_key=True)
         raise
