@@ -50,6 +50,11 @@ def is_unique_violation(error: BaseException) -> bool:
     return isinstance(cause, psycopg2.errors.UniqueViolation)
 
 
+def is_lock_timeout(error: BaseException) -> bool:
+    """Whether a lock was not to be had within the time that was given."""
+    return isinstance(driver_cause(error), psycopg2.errors.LockNotAvailable)
+
+
 @contextmanager
 def translated(url: sa.URL) -> Iterator[None]:
     """Turn drivers' errors into StorageUnavailableError. Errors that would be a bug of ours pass unchanged."""
