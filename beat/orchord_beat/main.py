@@ -1,60 +1,39 @@
-"""The daemon's process: one loop around the monitor, ended by a signal.
+"""The daemon's entry: what the ``orchord daemon`` command calls, and how signals end it.
 
-What it looks for is monitor.py; schedules and sensors do not run yet.
+What runs in the process is daemon.py.
 """
 
 from __future__ import annotations
 
 import logging
+import queue
 import signal
 import threading
 from types import FrameType
 
-from orchord.spi import OrchordInstance, Settings, UnavailableError, steps_queue
-from orchord_beat.monitor import LOOK_SECONDS, Monitor
-from orchord_workers.spi import WorkerProcess, broker_errors_translated, close_app, make_app
-
-logger = logging.getLogger(__name__)
-
-LONGEST_PAUSE_SECONDS = 10.0
+from orchord.spi import Settings
+from orchord_beat.daemon import Daemon
 
 
 def run_daemon(settings: Settings, *, log_level: str = "INFO") -> None:
-    """Watch over the instance's runs until SIGTERM or SIGINT.
+    """Make ticks and watch over the instance's runs until SIGTERM or SIGINT.
 
-    Any number of daemons may run: what they do is fenced in storage, twice does no harm.
+    Any number of daemons may run: one of them leads, and what they do is fenced in storage.
     """
     logging.getLogger().setLevel(log_level)
-    stopped = threading.Event()
+    daemon = Daemon(settings)
+    # A handler runs between any two steps of the main thread, which may hold the very lock that stopping takes. Of all
+    # that wakes a thread only this queue may be used there.
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
+    def asked(number: int, frame: FrameType | None) -> None:
+        signals.put(number)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    instance = OrchordInstance.from_home(settings)
-    app = make_app(instance.config.celery)
-    process = WorkerProcess(app, settings, code=None)
+    def stop_when_asked() -> None:
+        signals.get()
+        daemon.stop()
 
-    def waiting_messages(location: str) -> int:
-        with broker_errors_translated(app), app.connection_for_write() as connection:
-            try:
-                declared = connection.default_channel.queue_declare(queue=steps_queue(location), passive=True)
-            except connection.channel_errors:
-                # No such queue, as after a flush of the broker: nothing waits in it.
-                return 0
-            return int(declared.message_count)
-
-    monitor = Monitor(process.instance, process.mender, waiting_messages)
-    pause = LOOK_SECONDS
-    while not stopped.wait(pause):
-        try:
-            with broker_errors_translated(app):
-                monitor.look()
-            pause = LOOK_SECONDS
-        except UnavailableError as error:
-            logger.warning("Cannot look now: %s", error)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-    process.close()
-    instance.dispose()
-    close_app(app)
+    signal.signal(signal.SIGTERM, asked)
+    signal.signal(signal.SIGINT, asked)
+    threading.Thread(target=stop_when_asked, name="orchord-signals", daemon=True).start()
+    daemon.run()
