@@ -27,8 +27,8 @@ from orchord.instance.coordinators import RunCoordinator
 from orchord.instance.courier import Courier
 from orchord.instance.evaluation import Evaluation, TickTimeLimitExceeded, evaluate
 from orchord.instance.heartbeat import Heartbeat
-from orchord.instance.launch import hand_over
 from orchord.instance.instigators import Instigator, instigators
+from orchord.instance.launch import hand_over
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
 from orchord.instance.recording import EXECUTED_BY_TAG
 from orchord.instance.sections import CelerySettings
