@@ -356,6 +356,7 @@ if _typing.TYPE_CHECKING:
         ResourceInitError as ResourceInitError,
         RunNotFoundError as RunNotFoundError,
         StepExecutionError as StepExecutionError,
+        StepTimeoutError as StepTimeoutError,
         StorageUnavailableError as StorageUnavailableError,
         TypeCheckError as TypeCheckError,
         UnavailableError as UnavailableError,
@@ -400,7 +401,7 @@ if _typing.TYPE_CHECKING:
         "RunConfig", "RunFailureSensorContext", "RunNotFoundError", "RunRequest", "RunStatus", "RunStatusSensorContext",
         "RunStatusSensorDefinition", "RunsFilter", "ScalarUnion", "ScheduleDefinition", "ScheduleEvaluationContext",
         "Selector", "SensorDefinition", "SensorEvaluationContext", "SensorResult", "Shape", "SkipReason", "SourceAsset",
-        "StepExecutionError", "StorageUnavailableError", "String", "StringSource", "TableColumn",
+        "StepExecutionError", "StepTimeoutError", "StorageUnavailableError", "String", "StringSource", "TableColumn",
         "TableColumnConstraints", "TableColumnDep", "TableColumnLineage", "TableColumnLineageMetadataValue",
         "TableConstraints", "TableMetadataValue", "TableRecord", "TableSchema", "TableSchemaMetadataValue",
         "TextMetadataValue", "TimestampMetadataValue", "TypeCheck", "TypeCheckError", "UnavailableError",
@@ -523,7 +524,8 @@ else:
             errors: DagsterTypeCheckDidNotPass=TypeCheckError InstanceConfigError InvalidConfigError
             errors: InvalidDefinitionError InvalidInvocationError InvalidSubsetError InvariantViolationError
             errors: JobNotFoundError LocationNotFoundError NotFoundError OrchordError ResourceInitError
-            errors: RunNotFoundError StepExecutionError StorageUnavailableError TypeCheckError UnavailableError
+            errors: RunNotFoundError StepExecutionError StepTimeoutError StorageUnavailableError TypeCheckError
+            errors: UnavailableError
             instance: DagsterInstance=OrchordInstance OrchordInstance
             storage: RunsFilter=RunFilter
             """.strip().splitlines()

@@ -8,6 +8,7 @@
     ├── InvariantViolationError     user code broke a rule while it ran
     ├── TypeCheckError              a value does not fit its declared type
     ├── StepExecutionError          a step failed; carries the user's error as its cause
+    ├── StepTimeoutError            a step took longer than its time limit
     ├── ResourceInitError           a resource could not be set up
     ├── NotFoundError               ├── RunNotFoundError, JobNotFoundError, LocationNotFoundError, AssetNotFoundError
     ├── ConflictError               the thing asked for contradicts what is stored
@@ -71,6 +72,10 @@ class StepExecutionError(OrchordError):
     def __init__(self, message: str, step_key: str) -> None:
         self.step_key = step_key
         super().__init__(message)
+
+
+class StepTimeoutError(OrchordError):
+    """A step took longer than its time limit. Raised in the middle of the user's function, which may clean up."""
 
 
 class ResourceInitError(OrchordError):

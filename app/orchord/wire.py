@@ -7,6 +7,7 @@ the size of the job. The version is part of each task's name, so that an old wor
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -25,6 +26,14 @@ WAKE_CHANNEL = "orchord:v1:wake"
 WAKE_CLOCK = "clock"
 WAKE_QUEUE = "queue"
 WAKE_CHANGES = "changes"
+
+
+class ProcessEnd(StrEnum):
+    """Why a pool child is gone, as its parent reports it."""
+
+    DIED = "died"
+    STOPPED = "stopped"
+    TIME_LIMIT = "time limit"
 
 
 class StepMessage(msgspec.Struct, frozen=True, array_like=True):

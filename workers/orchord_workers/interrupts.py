@@ -1,8 +1,7 @@
-"""Cancellation inside a worker: a broadcast names pool children, and the parent signals those that work on the run.
+"""Cancellation inside a worker: the parent leaves word on the board and signals the child, which stops its step.
 
-Before it signals, the parent leaves a mark with the run's id. A child that gets the signal looks for the mark of the
-run it works on: it raises ExecutionInterrupted in the user's code if it is there, and else goes on, so that a signal
-that comes late interrupts nobody else's step.
+A child that gets the signal looks whether the word is for what it works on now, so that a signal that comes late
+interrupts nobody else's step. Who is to stop is decided in stopping.py, or told by a broadcast (below).
 """
 
 from __future__ import annotations
@@ -10,72 +9,68 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from celery.worker.control import control_command
 
 from orchord.spi import ExecutionInterrupted
+from orchord_workers.board import Board, Busy
 
 logger = logging.getLogger(__name__)
 
 INTERRUPT_SIGNAL = signal.SIGUSR1
+MESSAGE = "The run was canceled."
 
 
 class Interrupts:
-    """The marks of one worker, shared by its parent and its pool children through a folder of its own."""
+    """The soft stop, on both sides: ``interrupt`` in the parent, ``accepted`` in the children."""
 
-    def __init__(self, worker_id: str) -> None:
-        self.worker_id = worker_id
-        self._folder = Path(tempfile.gettempdir()) / f"orchord-{worker_id}"
+    def __init__(self, board: Board | None = None) -> None:
+        self.board = board or Board()
 
-    def interrupt(self, run_id: str, process_ids: list[int]) -> int:
-        """Signal pool children that work on a run. Returns how many were signalled."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        (self._folder / run_id).touch()
-        signalled = 0
-        for process_id in process_ids:
-            try:
-                os.kill(process_id, INTERRUPT_SIGNAL)
-                signalled += 1
-            except ProcessLookupError:
-                logger.info("Process %s, which worked on run %s, is gone already", process_id, run_id)
-        return signalled
+    def interrupt(self, busy: Busy) -> bool:
+        """Signal a child that works on something. Returns whether it was there."""
+        self.board.ask_to_stop(busy)
+        try:
+            os.kill(busy.process_id, INTERRUPT_SIGNAL)
+        except ProcessLookupError:
+            logger.info("Process %s, which worked on run %s, is gone already", busy.process_id, busy.run_id)
+            return False
+        return True
+
+    def interrupt_run(self, run_id: str) -> int:
+        """Signal all children that work on a run. Returns how many were."""
+        return sum(self.interrupt(busy) for busy in self.board.busy() if busy.run_id == run_id)
 
     @contextmanager
-    def accepted(self, run_id: str) -> Iterator[None]:
-        """While it lasts, the signal raises ExecutionInterrupted if it is meant for this run."""
-        mark = self._folder / run_id
+    def accepted(self, run_id: str, token: str | None = None) -> Iterator[None]:
+        """While it lasts, the signal raises ExecutionInterrupted, once, if it is meant for this work.
+
+        Once: what the user's code does about it (``finally``, hooks) is not interrupted again.
+        """
+        is_over = False
 
         def raise_if_meant(number: int, frame: FrameType | None) -> None:
-            if mark.exists():
-                raise ExecutionInterrupted("The run was canceled.")
+            nonlocal is_over
+            if not is_over and self.board.is_asked_to_stop():
+                is_over = True
+                raise ExecutionInterrupted(MESSAGE)
 
         signal.signal(INTERRUPT_SIGNAL, raise_if_meant)
+        self.board.write(run_id, token)
         try:
-            if mark.exists():
-                # The signal came between the claim and this handler.
-                raise ExecutionInterrupted("The run was canceled.")
             yield
         finally:
+            is_over = True
             signal.signal(INTERRUPT_SIGNAL, signal.SIG_IGN)
-
-    def clear(self) -> None:
-        """Take the marks away, at the worker's end."""
-        if self._folder.exists():
-            for mark in self._folder.iterdir():
-                mark.unlink(missing_ok=True)
-            self._folder.rmdir()
+            self.board.clear()
 
 
 @control_command(name="orchord_interrupt", args=[("run_id", str), ("holders", list)])  # type: ignore[untyped-decorator]
-def interrupt_run(panel: Any, run_id: str, holders: list[list[Any]]) -> dict[str, int]:
-    """Interrupt the steps of a run that this worker's pool children (worker id, process id) work on."""
-    own_id = panel.app.conf.orchord_worker_id
-    children = {process.pid for process in panel.consumer.pool._pool._pool}
-    wanted = [process_id for worker_id, process_id in holders if worker_id == own_id and process_id in children]
-    return {"signalled": Interrupts(own_id).interrupt(run_id, wanted) if wanted else 0}
+def interrupt_run(panel: Any, run_id: str, holders: list[list[Any]] | None = None) -> dict[str, int]:
+    """Interrupt what this worker's pool children do for a run. ``holders`` narrows it in older senders; not needed."""
+    interrupts: Interrupts = panel.app.conf.orchord_interrupts
+    return {"signalled": interrupts.interrupt_run(run_id)}

@@ -12,6 +12,7 @@ import warnings
 from multiprocessing.sharedctypes import Value
 from typing import Any
 
+from billiard.process import current_process
 from celery import signals
 from celery.platforms import SecurityWarning
 
@@ -22,14 +23,16 @@ from orchord.spi import (
     LocationTarget,
     OrchordInstance,
     Settings,
+    end_process_of_stuck_steps,
     load_location,
     steps_queue,
 )
 from orchord_workers.app import make_app
 from orchord_workers.canvas import Canvas
-from orchord_workers.interrupts import INTERRUPT_SIGNAL, Interrupts
+from orchord_workers.interrupts import INTERRUPT_SIGNAL
 from orchord_workers.orphans import OrphanReports
 from orchord_workers.process import WorkerProcess
+from orchord_workers.stopping import GRACE_SECONDS, Stopper
 from orchord_workers.tasks import register_tasks
 
 logger = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ def run_worker(
     watched = Value("b", 0, lock=False)
     process = WorkerProcess(app, settings, code, is_watched=lambda: bool(watched.value))
     app.conf.orchord_worker_id = process.worker_id
+    app.conf.orchord_interrupts = process.interrupts
     register_tasks(process)
     # Celery warns root of pickled messages, which are code; ours are JSON alone.
     warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -79,8 +83,12 @@ def run_worker(
 
     orphans = OrphanReports(instance, Canvas(app), process.worker_id, lambda: pool_children(worker))
 
+    longest_grace = instance.config.run_monitoring.cancel_timeout_seconds or GRACE_SECONDS
+    stopper = Stopper(instance, process.interrupts, process.worker_id, min(GRACE_SECONDS, longest_grace))
+
     def on_beat() -> None:
         watched.value = has_watchers(worker)
+        stopper.look()
         orphans.look()
 
     heartbeat = Heartbeat(instance.storage, process.worker_id, code.name, (steps_queue(code.name),), on_beat)
@@ -98,6 +106,8 @@ def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
 
     def opened_in_child(**_: Any) -> None:
         signal.signal(INTERRUPT_SIGNAL, signal.SIG_IGN)
+        end_process_of_stuck_steps()
+        process.interrupts.board.take_place(current_process().index)
         process.open()
 
     def closed_in_child(**_: Any) -> None:
@@ -109,7 +119,6 @@ def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
 
     def stopped(**_: Any) -> None:
         heartbeat.stop()
-        Interrupts(process.worker_id).clear()
 
     signals.worker_process_init.connect(opened_in_child, weak=False)
     signals.worker_process_shutdown.connect(closed_in_child, weak=False)

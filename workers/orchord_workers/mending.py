@@ -19,20 +19,26 @@ from orchord.spi import (
     ErrorInfo,
     NotFoundError,
     Part,
+    ProcessEnd,
     RunMachine,
     RunStatus,
     SkipStep,
     StartStep,
     StepMessage,
+    StepResult,
     utc_now,
 )
 from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
-from orchord_workers.step_runner import StepRunner, Work, failed_result
+from orchord_workers.outside_ends import end_attempt, end_attempt_alone, timed_out_result
+from orchord_workers.step_runner import StepRunner, Work, canceled_result, failed_result
 from orchord_workers.whole_run import cancel_rest
 
 # A step that takes its worker down with it is tried this many times in all.
 MOST_LOST_ATTEMPTS = 3
+# What the errors of lost attempts are called: of the second kind no step is given up.
+LOST = "AttemptLost"
+STOPPED = "WorkerStopped"
 RETRY_GRACE = timedelta(seconds=2)
 IN_PROCESS_EXECUTOR = "in_process_executor"
 
@@ -52,25 +58,61 @@ class Mender:
         self.runner = runner
         self.storage = runner.instance.storage
 
-    def process_lost(self, worker_id: str, process_id: int, run_id: str) -> None:
-        """Take note that a pool child has died: every attempt that it held is lost, and run again elsewhere.
+    def process_lost(self, worker_id: str, process_id: int, run_id: str, why: ProcessEnd = ProcessEnd.DIED) -> None:
+        """Take note that a pool child has died: every attempt that it held is ended, or lost and run again elsewhere.
 
         Args:
             worker_id: The child's worker.
             process_id: The child.
             run_id: The run of the message that the child worked on, which it may not have claimed yet.
+            why: What ended it, as far as its parent knows.
         """
         held = self.storage.attempts.running_of_process(worker_id, process_id)
-        self.attempts_lost(held, "the process that ran it died")
+        if why is ProcessEnd.TIME_LIMIT:
+            lost = [attempt for attempt in held if not self._end_timed_out(attempt)]
+        else:
+            lost = held
+        if why is ProcessEnd.STOPPED:
+            self.attempts_lost(lost, "its worker was stopped", counts=False)
+        else:
+            self.attempts_lost(lost, "the process that ran it died")
+        for stored in held:
+            if stored not in lost:
+                self.mend_run(stored.run_id)
         if run_id not in {attempt.run_id for attempt in held}:
             self.mend_run(run_id)
 
-    def attempts_lost(self, attempts: Sequence[Attempt], reason: str) -> None:
-        """Take note that the processes that held these attempts have died, and have their steps run again."""
+    def attempts_lost(self, attempts: Sequence[Attempt], reason: str, *, counts: bool = True) -> None:
+        """Take note that the processes that held these attempts have died, and have their steps run again.
+
+        ``counts``: whether the step could be what killed them; it is given up after some such losses.
+        """
         for attempt in attempts:
-            self.storage.attempts.mark_lost(attempt.run_id, attempt.step_key, attempt.attempt, utc_now(), reason)
+            if self.storage.runs.status(attempt.run_id) is RunStatus.CANCELING:
+                self._end(attempt, canceled_result(attempt.step_key, utc_now()))
+                continue
+            kind = LOST if counts else STOPPED
+            at = utc_now()
+            self.storage.attempts.mark_lost(attempt.run_id, attempt.step_key, attempt.attempt, at, reason, kind=kind)
         for run_id in dict.fromkeys(attempt.run_id for attempt in attempts):
             self.mend_run(run_id)
+
+    def _end_timed_out(self, attempt: Attempt) -> bool:
+        """End an attempt whose process its time limit has ended. False: its step has no limit, or the run is gone."""
+        with contextlib.suppress(NotFoundError):
+            step = self.runner.contexts.read(attempt.run_id).plan.by_key.get(attempt.step_key)
+            if step is not None and step.timeout_seconds is not None:
+                self._end(attempt, timed_out_result(step, attempt.retry_number))
+                return True
+        return False
+
+    def _end(self, attempt: Attempt, result: StepResult) -> None:
+        with contextlib.suppress(NotFoundError):
+            context = self.runner.contexts.read(attempt.run_id)
+            if context.run.executor == IN_PROCESS_EXECUTOR:
+                end_attempt_alone(self.runner, attempt, result)
+            else:
+                end_attempt(self.runner, context, attempt, result)
 
     def mend_run(self, run_id: str) -> None:
         """Mend a run, if it and its plan are still there."""
@@ -125,7 +167,7 @@ class Mender:
             return 0
         retry_number = last.retry_number + (1 if last.status is AttemptStatus.UP_FOR_RETRY else 0)
         message = StepMessage(context.run.run_id, key, last.attempt + 1, retry_number)
-        lost = sum(attempt.status is AttemptStatus.LOST for attempt in of_step)
+        lost = sum(was_lost(attempt) for attempt in of_step)
         if lost >= MOST_LOST_ATTEMPTS:
             self._fail_deadly_step(context, message, parts, lost)
             return 0
@@ -151,7 +193,7 @@ class Mender:
             # The process that works on the run waits for its retry.
             return 0
         for last in latest:
-            lost = sum(a.step_key == last.step_key and a.status is AttemptStatus.LOST for a in attempts)
+            lost = sum(a.step_key == last.step_key and was_lost(a) for a in attempts)
             if last.status is AttemptStatus.LOST and lost >= MOST_LOST_ATTEMPTS:
                 message = StepMessage(context.run.run_id, last.step_key, last.attempt + 1, last.retry_number)
                 self._fail_deadly_step(context, message, (), lost)
@@ -162,6 +204,11 @@ class Mender:
 def is_due(attempt: Attempt, now: datetime) -> bool:
     """Return whether an attempt that is not running is to be followed by another now."""
     return attempt.retry_at is None or attempt.retry_at + RETRY_GRACE <= now
+
+
+def was_lost(attempt: Attempt) -> bool:
+    """Return whether an attempt was lost for a reason that the step itself may be."""
+    return attempt.status is AttemptStatus.LOST and (attempt.error is None or attempt.error.cls_name != STOPPED)
 
 
 def moments_of(attempt: Attempt) -> tuple[datetime, ...]:

@@ -18,6 +18,7 @@ from orchord.spi import CodeLocation, OrchordInstance, RunStatus, Settings
 from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContexts
 from orchord_workers.endings import publish_end
+from orchord_workers.interrupts import Interrupts
 from orchord_workers.mending import Mender
 from orchord_workers.step_runner import Holder, StepRunner
 
@@ -39,6 +40,7 @@ class WorkerProcess:
     code: CodeLocation | None
     worker_id: str = field(default_factory=new_worker_id)
     is_watched: Callable[[], bool] = lambda: False
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
     def open(self) -> None:
         """Make ready what the first task would otherwise wait for."""
@@ -65,6 +67,7 @@ class WorkerProcess:
             RunContexts(self.instance, self.code),
             holder=Holder(self.worker_id, os.getpid()),
             notify_end=self._notify_end,
+            interrupts=self.interrupts,
             may_carry_on=lambda: not self.is_watched(),
         )
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orchord.spi import (
+    HARD_GRACE_SECONDS,
     STEP_END_STATUSES,
     Attempt,
     AttemptStatus,
@@ -40,6 +41,7 @@ from orchord.spi import (
     Skip,
     SkipStep,
     StartStep,
+    Step,
     StepEnd,
     StepMessage,
     StepRequest,
@@ -101,6 +103,7 @@ class StepRunner:
         holder: Who claims attempts: this process, as storage records it.
         notify_end: Is told of a run that has ended.
         may_carry_on: Whether a following step may be run right here instead of being sent as a message.
+        interrupts: How this process is told to stop a step.
     """
 
     def __init__(
@@ -112,12 +115,13 @@ class StepRunner:
         holder: Holder,
         notify_end: Callable[[str, RunStatus], None],
         may_carry_on: Callable[[], bool] = lambda: True,
+        interrupts: Interrupts | None = None,
     ) -> None:
         self.instance = instance
         self.canvas = canvas
         self.contexts = contexts
         self.holder = holder
-        self.interrupts = Interrupts(holder.worker_id)
+        self.interrupts = interrupts or Interrupts()
         self.notify_end = notify_end
         self.may_carry_on = may_carry_on
 
@@ -156,7 +160,7 @@ class StepRunner:
             context = self._context_or_fail(message.run_id, lambda: self.contexts.read(message.run_id))
         if context is None:
             return None
-        result = self._execute_or_fail(context, message, parts)
+        result = self._execute_or_fail(context, message, parts, token)
         carries_on = self.may_carry_on() and time.monotonic() < carry_on_until
         return self.finish(context, Work(message, parts, token), result, carries_on=carries_on)
 
@@ -341,16 +345,18 @@ class StepRunner:
         else:
             logger.info("Ignored a second copy of %s", message.task_id)
 
-    def _execute_or_fail(self, context: RunContext, message: StepMessage, parts: Sequence[Part]) -> StepResult:
+    def _execute_or_fail(
+        self, context: RunContext, message: StepMessage, parts: Sequence[Part], token: str
+    ) -> StepResult:
         """Execute a claimed step. A fault of Orchord's own fails the step: left alone, it would run for ever."""
         try:
-            return self._execute(context, message, parts)
+            return self._execute(context, message, parts, token)
         except Exception as error:  # noqa: BLE001 - our own faults; user code has a boundary of its own below this
             fault = ErrorInfo(type(error).__name__, f"Orchord itself failed: {error}", traceback.format_exc())
             logger.error("Orchord itself failed in %s\n%s", message.task_id, fault.stack)
             return failed_result(message.step_key, fault, utc_now())
 
-    def _execute(self, context: RunContext, message: StepMessage, parts: Sequence[Part]) -> StepResult:
+    def _execute(self, context: RunContext, message: StepMessage, parts: Sequence[Part], token: str) -> StepResult:
         step = context.plan.by_key.get(message.step_key)
         job, resolved = context.job, context.resolved
         if job is None or resolved is None or step is None or not has_node(job, message.step_key):
@@ -367,7 +373,8 @@ class StepRunner:
             missing=decision.missing,
         )
         try:
-            with self.interrupts.accepted(context.run.run_id):
+            with self.interrupts.accepted(context.run.run_id, token):
+                self.interrupts.board.limit(longest_seconds(step))
                 return execute_step(
                     job,
                     request,
@@ -418,6 +425,11 @@ def skipped_result(decision: SkipStep, at: datetime) -> StepResult:
     """Return the result of a claimed step that turns out to have no value for an input."""
     event = Event(type=EventType.STEP_SKIPPED, timestamp=at, message=decision.reason, step_key=decision.step_key)
     return StepResult(decision.status, (), (event,), None)
+
+
+def longest_seconds(step: Step) -> float | None:
+    """Return after how long a step's process is ended by its time limit, its grace time included."""
+    return None if step.timeout_seconds is None else step.timeout_seconds + HARD_GRACE_SECONDS
 
 
 def has_node(job: JobDefinition, step_key: str) -> bool:

@@ -19,6 +19,7 @@ from orchord.spi import (
     LOST_TASK,
     STEP_TASK,
     WHOLE_RUN_TASK,
+    ProcessEnd,
     StepMessage,
     StorageUnavailableError,
     parts_from_wire,
@@ -61,8 +62,8 @@ def register_tasks(process: WorkerProcess) -> None:
             run_whole(process.runner, run_id)
 
     @app.task(name=LOST_TASK)  # type: ignore[untyped-decorator]
-    def lost(worker_id: str, process_id: int, run_id: str) -> None:
-        patiently(lambda: process.mender.process_lost(worker_id, process_id, run_id))
+    def lost(worker_id: str, process_id: int, run_id: str, why: str = ProcessEnd.DIED.value) -> None:
+        patiently(lambda: process.mender.process_lost(worker_id, process_id, run_id, ProcessEnd(why)))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from orchord.spi import (
     RunStatus,
     Skip,
     SkipStep,
+    Step,
     StepResult,
     StoredSink,
     run_in_process,
@@ -30,7 +31,7 @@ from orchord.spi import (
 from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
 from orchord_workers.persistence import finish_patiently, patiently
-from orchord_workers.step_runner import StepRunner, canceled_result, failed_result, run_or_none
+from orchord_workers.step_runner import StepRunner, canceled_result, failed_result, longest_seconds, run_or_none
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ class WorkerSink(StoredSink):
             retries={key: retry + 1 for key, (_, retry) in progress_of(attempts).attempts.items()},
         )
         self._notify_end = runner.notify_end
+        self._board = runner.interrupts.board
 
     def store(self, finish: Finish) -> FinishResult:
         """Send one finish to storage, however long that takes."""
@@ -98,6 +100,17 @@ class WorkerSink(StoredSink):
     def insist(self, act: Callable[[], Answer]) -> Answer:
         """Ask until storage answers: a claim whose answer was lost may stand, and only its own token is let through."""
         return patiently(act)
+
+    def claim(self, step: Step, attempt: int) -> bool:
+        """Claim an attempt, and say on the worker's board by when it is to be done."""
+        claimed = super().claim(step, attempt)
+        self._board.limit(longest_seconds(step) if claimed else None)
+        return claimed
+
+    def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
+        """Store how an attempt ended; its time limit is over."""
+        self._board.limit(None)
+        super().finish(step, attempt, result, skips, ends_run)
 
     def release(self, result_of: Callable[[str], StepResult]) -> None:
         """End the attempt that this process still holds, if any, when it stops working on the run."""

@@ -56,6 +56,7 @@ class OpDefinition(Configurable, NodeDefinition):
         retry_policy: RetryPolicy | None = None,
         code_version: str | None = None,
         pool: str | None = None,
+        timeout_seconds: float | None = None,
         metadata: Mapping[str, Any] | None = None,
         hooks: Iterable[HookDefinition] = (),
     ) -> None:
@@ -68,6 +69,7 @@ class OpDefinition(Configurable, NodeDefinition):
             required_resource_keys=required_resource_keys,
             tags=tags,
             retry_policy=retry_policy,
+            timeout_seconds=timeout_seconds,
         )
         self.name: str = parts.name
         self.description = description if description is not None else parts.description
@@ -86,6 +88,7 @@ class OpDefinition(Configurable, NodeDefinition):
         self.retry_policy = retry_policy
         self.code_version = code_version
         self.pool = pool or next((self.tags[tag] for tag in _POOL_TAGS if tag in self.tags), None)
+        self.timeout_seconds: float | None = parts.timeout_seconds
         self.metadata: dict[str, Any] = dict(metadata or {})
         self.hooks: frozenset[HookDefinition] = checked_hooks(hooks, f"op '{self.name}'")
         self.origin: str = parts.origin
@@ -155,6 +158,7 @@ def op(
     retry_policy: RetryPolicy | None = None,
     code_version: str | None = None,
     pool: str | None = None,
+    timeout_seconds: float | None = None,
 ) -> Callable[[Callable[..., Any]], OpDefinition]: ...
 def op(
     compute_fn: Callable[..., Any] | None = None,
@@ -170,6 +174,7 @@ def op(
     retry_policy: RetryPolicy | None = None,
     code_version: str | None = None,
     pool: str | None = None,
+    timeout_seconds: float | None = None,
 ) -> OpDefinition | Callable[[Callable[..., Any]], OpDefinition]:
     """Make an op of a function. Use it with or without parentheses.
 
@@ -190,6 +195,8 @@ def op(
         retry_policy: how often a failed step is tried again.
         code_version: the version of the code.
         pool: the pool whose slots limit how many such steps run at once.
+        timeout_seconds: how long an attempt may take. Then ``StepTimeoutError`` is raised in the function; where it
+            does not get through, as in a call into C, the process is ended five seconds later.
 
     Raises:
         InvalidDefinitionError: the op cannot be right; every mistake is listed.
@@ -208,6 +215,7 @@ def op(
             retry_policy=retry_policy,
             code_version=code_version or version,
             pool=pool,
+            timeout_seconds=timeout_seconds,
         )
 
     return define if compute_fn is None else define(compute_fn)

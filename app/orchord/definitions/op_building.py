@@ -20,6 +20,7 @@ from orchord.definitions.origin import origin_of
 from orchord.definitions.output import DEFAULT_OUTPUT
 from orchord.definitions.retry import RetryPolicy
 from orchord.definitions.tags import name_mistakes, normalized_tags
+from orchord.definitions.time_limit import checked_time_limit
 from orchord.definitions.types import Nothing
 from orchord.errors import InvalidDefinitionError, did_you_mean, numbered
 
@@ -37,6 +38,7 @@ class OpParts:
     config_cls: type[Any] | None
     required_resource_keys: frozenset[str]
     tags: dict[str, str]
+    timeout_seconds: float | None
     origin: str
 
 
@@ -50,6 +52,7 @@ def read_op(
     required_resource_keys: Iterable[str] | None,
     tags: Mapping[str, Any] | None,
     retry_policy: Any = None,
+    timeout_seconds: Any = None,
 ) -> OpParts:
     """Merge declarations and signature.
 
@@ -70,6 +73,7 @@ def read_op(
     if retry_policy is not None and not isinstance(retry_policy, RetryPolicy):
         mistakes.append(f"retry_policy is {retry_policy!r}: give a RetryPolicy")
     schema, config_cls = _config(signature.config, config_schema, mistakes)
+    known_tags = normalized_tags(tags, f"op '{op_name}'")
     parts = OpParts(
         name=op_name,
         description=inspect.getdoc(function) if inspect.isroutine(function) else None,
@@ -79,7 +83,8 @@ def read_op(
         config_schema=schema,
         config_cls=config_cls,
         required_resource_keys=keys | frozenset(signature.resources.values()),
-        tags=normalized_tags(tags, f"op '{op_name}'"),
+        tags=known_tags,
+        timeout_seconds=checked_time_limit(timeout_seconds, known_tags, mistakes),
         origin=origin,
     )
     if mistakes:

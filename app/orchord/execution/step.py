@@ -33,6 +33,7 @@ from orchord.execution.scope import StepScope
 from orchord.execution.secrets_in_config import masker_of
 from orchord.execution.step_facts import StepFacts, step_facts
 from orchord.execution.step_resources import StepResources
+from orchord.execution.time_limit import held_to
 from orchord.runs import AttemptStatus
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ class _Attempt:
     def _outcome(self) -> BaseException | None:
         """Load, compute and store. Return what went wrong, or None."""
         try:
-            self._compute()
+            with held_to(self.scope.step.timeout_seconds, self.scope.step.key):
+                self._compute()
         except BaseException as error:  # noqa: BLE001 - the boundary to user code
             return error
         return None
@@ -228,6 +230,7 @@ class _Attempt:
             {"error": msgspec.to_builtins(info), "canceled": True},
             level=logging.ERROR,
         )
+        run_hooks(self.scope, self.config, error)
         return self._result(AttemptStatus.CANCELED, error=info, exception=error)
 
     def _result(self, status: AttemptStatus, **more: Any) -> StepResult:

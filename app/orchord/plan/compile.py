@@ -10,7 +10,9 @@ from weakref import WeakKeyDictionary
 from orchord.definitions.job_definition import JobDefinition, PlanToken
 from orchord.definitions.job_resources import reads_asset
 from orchord.definitions.retry import RetryPolicy
+from orchord.definitions.time_limit import checked_time_limit
 from orchord.definitions.wiring import Feed, WiredOp, needs_no_value
+from orchord.errors import InvalidDefinitionError, numbered
 from orchord.plan.model import ExecutionPlan, OutputRef, RetryRule, Step, StepInput, StepOutput
 
 _plans: WeakKeyDictionary[PlanToken, ExecutionPlan] = WeakKeyDictionary()
@@ -38,7 +40,16 @@ def _step(job: JobDefinition, wired: WiredOp) -> Step:
         retry=_retry_rule(policy) if policy is not None else None,
         pool=wired.op.pool,
         resource_keys=tuple(sorted(job.required_resource_keys(wired.key))),
+        timeout_seconds=_time_limit(wired),
     )
+
+
+def _time_limit(wired: WiredOp) -> float | None:
+    mistakes: list[str] = []
+    of_this_use = checked_time_limit(None, wired.node.tags, mistakes)
+    if mistakes:
+        raise InvalidDefinitionError(numbered(f"Step '{wired.key}' cannot be right", mistakes))
+    return of_this_use or wired.op.timeout_seconds
 
 
 def _input(job: JobDefinition, wired: WiredOp, name: str, feed: Feed) -> StepInput:

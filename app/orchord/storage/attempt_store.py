@@ -16,8 +16,9 @@ from orchord.storage.database import Database
 from orchord.storage.encoding import attempt_of, encode_error
 from orchord.storage.event_store import insert_events
 from orchord.storage.hot_path import HotPath
+from orchord.storage.pool_store import PoolStore
 from orchord.storage.schema import attempts, runs, workers
-from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip
+from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip, WorkStanding
 
 _OF_RUN = (
     sa.select(attempts)
@@ -29,16 +30,19 @@ _OF_RUN = (
 class AttemptStore:
     """The attempts of one database."""
 
-    def __init__(self, database: Database, hot_path: HotPath) -> None:
+    def __init__(self, database: Database, hot_path: HotPath, pools: PoolStore) -> None:
         self._database = database
         self._hot_path = hot_path
+        self._pools = pools
 
     def claim(self, claim: Claim, want_run: bool = False) -> ClaimResult:
         """Take an attempt, unless its run does not go on, or it or its step is taken, skipped or done.
 
         The first claim of a run moves it from STARTING to STARTED. A claim that is sent again with its own token,
-        after a lost connection, is told that it has won.
+        after a lost connection, is told that it has won. With a pool, a slot of it is needed too (pool_store.py).
         """
+        if claim.pool is not None and not self._pools.rules.per_run:
+            return self._pools.claim(claim, want_run)
         return self._hot_path.claim(claim, want_run)
 
     def finish(self, finish: Finish, again: bool = False) -> FinishResult:
@@ -70,14 +74,23 @@ class AttemptStore:
         return attempt_of(rows[0]) if rows else None
 
     def mark_lost(
-        self, run_id: str, step_key: str, attempt: int, at: datetime, reason: str, *, final: bool = False
+        self,
+        run_id: str,
+        step_key: str,
+        attempt: int,
+        at: datetime,
+        reason: str,
+        *,
+        final: bool = False,
+        kind: str = "AttemptLost",
     ) -> bool:
         """Take a RUNNING attempt from its worker: LOST, so that a further attempt may run; ``final``: FAILURE.
 
-        Its worker's late finish is refused from now on. Returns whether the attempt was still running.
+        ``kind`` is the class name of its error. Its worker's late finish is refused from now on. Returns whether the
+        attempt was still running.
         """
         status = AttemptStatus.FAILURE if final else AttemptStatus.LOST
-        error = ErrorInfo("AttemptLost", reason)
+        error = ErrorInfo(kind, reason)
         statement = (
             sa.update(attempts)
             .where(
@@ -88,9 +101,9 @@ class AttemptStore:
             )
             .values(status=status.value, ended_at=at, error=encode_error(error))
         )
-        kind, level = (EventType.STEP_FAILURE, 40) if final else (EventType.ENGINE_EVENT, 30)
+        event_type, level = (EventType.STEP_FAILURE, 40) if final else (EventType.ENGINE_EVENT, 30)
         data = {"attempt": attempt, "lost": True}
-        event = Event(kind, at, f"Attempt {attempt} was lost: {reason}", step_key, level, data)
+        event = Event(event_type, at, f"Attempt {attempt} was lost: {reason}", step_key, level, data)
 
         def work(connection: sa.Connection) -> bool:
             if not connection.execute(statement).rowcount:
@@ -134,6 +147,25 @@ class AttemptStore:
             attempts.c.process_id == process_id,
         )
         return [attempt_of(row) for row in self._database.rows(query)]
+
+    def standing(self, worker_id: str, run_ids: Sequence[str]) -> dict[str, WorkStanding]:
+        """Return how a worker's work on these runs stands; runs that are not there are left out."""
+        held = sa.and_(
+            attempts.c.run_id == runs.c.run_id,
+            attempts.c.status == sa.literal_column("'RUNNING'"),
+            attempts.c.worker_id == worker_id,
+        )
+        query = (
+            sa.select(runs.c.run_id, runs.c.status, attempts.c.token)
+            .outerjoin(attempts, held)
+            .where(runs.c.run_id.in_(list(run_ids)))
+        )
+        found: dict[str, WorkStanding] = {}
+        for row in self._database.rows(query):
+            tokens = found[row.run_id].tokens if row.run_id in found else frozenset()
+            own = tokens if row.token is None else tokens | {row.token}
+            found[row.run_id] = WorkStanding(RunStatus(row.status), own)
+        return found
 
     def append_events(self, run_id: str, events: Sequence[Event]) -> None:
         """Add events to a run outside a finish: live logs, notes of the engine."""

@@ -42,6 +42,7 @@ class OpOptions:
     retry_policy: RetryPolicy | None = None
     code_version: str | None = None
     pool: str | None = None
+    timeout_seconds: float | None = None
 
 
 @dataclass
@@ -224,6 +225,7 @@ def _op(
         retry_policy=options.retry_policy,
         code_version=options.code_version,
         pool=options.pool,
+        timeout_seconds=options.timeout_seconds,
         hooks=options.hooks or (),
     )
 

@@ -62,6 +62,7 @@ def asset(
     owners: Sequence[str] | None = None,
     kinds: Iterable[str] | None = None,
     pool: str | None = None,
+    timeout_seconds: float | None = None,
 ) -> Decorator: ...
 def asset(
     compute_fn: Callable[..., Any] | None = None,
@@ -89,6 +90,7 @@ def asset(
     owners: Sequence[str] | None = None,
     kinds: Iterable[str] | None = None,
     pool: str | None = None,
+    timeout_seconds: float | None = None,
 ) -> AssetsDefinition | Decorator:
     """Make an asset of a function. Use it with or without parentheses.
 
@@ -122,6 +124,7 @@ def asset(
         owners: e-mail addresses and ``team:<name>``.
         kinds: what it is made with, at most 10.
         pool: the pool whose slots limit how many such steps run at once.
+        timeout_seconds: how long an attempt at the step may take, as for ``@op``.
 
     Raises:
         InvalidDefinitionError: the definition cannot be right; every mistake is listed.
@@ -146,6 +149,7 @@ def asset(
             retry_policy=retry_policy,
             code_version=code_version,
             pool=pool,
+            timeout_seconds=timeout_seconds,
         )
         out = Out(
             dagster_type=output_type(function, dagster_type),
@@ -205,6 +209,7 @@ def multi_asset(
     code_version: str | None = None,
     specs: Sequence[AssetSpec] | None = None,
     pool: str | None = None,
+    timeout_seconds: float | None = None,
 ) -> Decorator:
     """Make several assets of one function, given by ``outs`` or by ``specs``.
 
@@ -230,6 +235,7 @@ def multi_asset(
         code_version: the version of the code, for all that name none.
         specs: an AssetSpec for each asset, instead of ``outs``.
         pool: the pool whose slots limit how many such steps run at once.
+        timeout_seconds: how long an attempt at the step may take, as for ``@op``.
 
     Raises:
         InvalidDefinitionError: the definition cannot be right; every mistake is listed.
@@ -266,6 +272,7 @@ def multi_asset(
             retry_policy=retry_policy,
             code_version=code_version,
             pool=pool,
+            timeout_seconds=timeout_seconds,
         )
         what = f"Multi-asset '{op_name}'"
         return assets_from_function(
