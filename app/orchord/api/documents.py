@@ -19,7 +19,7 @@ from orchord.api.models import assets, daemons, events, health, instigators, job
 from orchord.api.models.foundation import AnswerModel, RequestModel
 from orchord.api.problems import Problem
 
-DESCRIPTION = """Start runs of jobs, watch them, and read what they made. Turn schedules and sensors on, and push to sensors.
+DESCRIPTION = """Start runs of jobs, watch them, and read what they made; turn schedules and sensors on and off.
 
 Every failure is a problem detail (RFC 9457, `application/problem+json`) whose `mistakes` lists everything found
 wrong. Times are RFC 3339 in UTC. Lists are read by pages; pass on the position that a page ends with.

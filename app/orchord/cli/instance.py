@@ -12,8 +12,9 @@ from rich.text import Text
 
 from orchord.cli.failures import EXIT_FAILED, EXIT_OK
 from orchord.cli.opening import opened_instance
-from orchord.cli.output import console, json_option, print_json
+from orchord.cli.output import console, json_option, print_json, time_text
 from orchord.errors import OrchordError
+from orchord.instance.daemons import KnownDaemon, known_daemons
 
 
 @click.group()
@@ -42,13 +43,13 @@ def info(as_json: bool) -> int:
                 problems[name] = str(error)
         if "database" not in problems:
             facts["runs"] = {str(status): count for status, count in opened.storage.runs.count_by_status().items()}
+            facts["daemons"] = [_daemon_record(known) for known in known_daemons(opened.storage)]
     if as_json:
         print_json({**facts, "problems": problems})
     else:
         screen = console()
         for name, value in facts.items():
-            shown = ", ".join(f"{count} {key}" for key, count in value.items()) if isinstance(value, dict) else value
-            screen.print(Text.assemble((f"{name.replace('_', ' '):<18}", "bold"), str(shown or "none")))
+            screen.print(Text.assemble((f"{name.replace('_', ' '):<18}", "bold"), _shown(value)))
         for name, text in problems.items():
             screen.print(Text.assemble((f"{name:<18}", "bold red"), text))
     return EXIT_FAILED if problems else EXIT_OK
@@ -65,3 +66,30 @@ def migrate(as_json: bool) -> None:
         print_json({"storage": address, "migrated": True})
     else:
         click.echo(f"{address} is up to date.")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {key}" for key, count in value.items()) or "none"
+    if isinstance(value, list):
+        return "; ".join(map(_daemon_words, value)) or "none; start one with `orchord daemon`"
+    return str(value or "none")
+
+
+def _daemon_words(daemon: dict[str, Any]) -> str:
+    words = ["leads" if daemon["is_leader"] else "stands by"] if daemon["is_alive"] else ["silent"]
+    words.append(f"last seen {time_text(daemon['last_seen_at'])}")
+    words += [f"{loop}: {text}" for loop, text in daemon["errors"].items()]
+    return f"{daemon['daemon_id']} ({', '.join(words)})"
+
+
+def _daemon_record(known: KnownDaemon) -> dict[str, Any]:
+    return {
+        "daemon_id": known.row.daemon_id,
+        "hostname": known.row.hostname,
+        "pid": known.row.pid,
+        "last_seen_at": known.row.last_seen_at,
+        "is_alive": known.is_alive,
+        "is_leader": known.is_leader,
+        "errors": dict(known.row.errors),
+    }

@@ -29,6 +29,8 @@ STATUS_STYLES = {
     "UP_FOR_RETRY": "yellow",
     "CANCELING": "yellow",
     "CANCELED": "yellow",
+    "STOPPED": "dim",
+    "PENDING": "dim",
     "SKIPPED": "dim",
     "QUEUED": "dim",
     "NOT_STARTED": "dim",

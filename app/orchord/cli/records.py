@@ -1,4 +1,4 @@
-"""Runs, attempts, events and steps as the plain mappings that ``--json`` prints: every key always there, times in ISO.
+"""Runs, steps, events and ticks as the plain mappings that ``--json`` prints: every key always there, times in ISO.
 
 What people see instead are the tables of output.py and the lines of event_lines.py.
 """
@@ -14,6 +14,7 @@ import msgspec
 from orchord.events import ErrorInfo, StoredEvent
 from orchord.plan.model import ExecutionPlan, Step
 from orchord.runs import Attempt, Run
+from orchord.ticks import Tick
 
 
 def run_record(run: Run) -> dict[str, Any]:
@@ -65,6 +66,28 @@ def event_record(stored: StoredEvent) -> dict[str, Any]:
         "asset_key": event.asset_key,
         "message": event.message,
         "data": event.data,
+    }
+
+
+def tick_record(tick: Tick) -> dict[str, Any]:
+    """Return one evaluation of a schedule or sensor as a mapping."""
+    return {
+        "tick_id": tick.tick_id,
+        "kind": str(tick.key.kind),
+        "name": tick.key.name,
+        "location": tick.key.location,
+        "status": str(tick.status),
+        "planned_at": _iso(tick.planned_at),
+        "started_at": _iso(tick.started_at),
+        "ended_at": _iso(tick.ended_at),
+        "run_ids": list(tick.run_ids),
+        "requested": tick.data.get("requested"),
+        "deduplicated": list(tick.data.get("deduplicated") or ()),
+        "skip_reason": tick.skip_reason,
+        "cursor": tick.cursor,
+        "error": _error(tick.error),
+        "log": list(tick.data.get("log") or ()),
+        "payload": tick.payload,
     }
 
 
