@@ -24,6 +24,10 @@ _data_decoder = msgspec.json.Decoder(dict[str, Any])
 # PostgreSQL's text holds no NUL, and rejects the whole statement for one; user code prints what it likes.
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
+# Rows among a run's tags that are not shown: a pool of its plan (its name follows), the pools of its first steps.
+POOL_TAG = ".pool/"
+FIRST_POOLS_TAG = ".first_pools"
+
 
 def json_text(value: Any) -> str:
     """Encode a value as JSON text that every engine stores: NUL and lone surrogates become U+FFFD."""
@@ -73,6 +77,19 @@ def decode_error(text: str | None) -> ErrorInfo | None:
 def encode_outputs(outputs: Sequence[str]) -> str | None:
     """Encode the names of yielded outputs; the empty tuple is NULL."""
     return json_text(tuple(outputs)) if outputs else None
+
+
+def indexed_tags(run: Run) -> dict[str, str]:
+    """Return the tags by which a run is found: its own, and for the run queue what it has to do with pools."""
+    if not run.pools:
+        return run.tags
+    first = {FIRST_POOLS_TAG: first_pools_value(run.blocking_pools)} if run.blocking_pools else {}
+    return {**run.tags, **{POOL_TAG + pool: "" for pool in run.pools}, **first}
+
+
+def first_pools_value(pools: Sequence[str]) -> str:
+    """Return the value by which runs whose first steps need the same pools are found."""
+    return json_text(tuple(pools))
 
 
 def run_body(run: Run) -> str:

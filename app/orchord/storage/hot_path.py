@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 import msgspec
+import sqlalchemy as sa
 
 from orchord.events import Event
 from orchord.runs import AttemptStatus, Run, RunStatus
@@ -28,6 +29,9 @@ class HotPath(Protocol):
 
     def claim(self, claim: Claim, want_run: bool) -> ClaimResult:
         """Insert the attempt as RUNNING when nothing forbids it."""
+
+    def claim_within(self, connection: sa.Connection, claim: Claim, want_run: bool) -> ClaimResult:
+        """Insert the attempt as a part of a transaction: that which grants a slot of a pool (pool_store.py)."""
 
     def finish(self, finish: Finish, again: bool) -> FinishResult:
         """End the attempt that the token holds. ``again``: it was sent before, and may have taken place."""

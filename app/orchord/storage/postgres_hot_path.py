@@ -17,7 +17,7 @@ from orchord.runs import AttemptStatus, Run, RunStatus
 from orchord.storage import postgres_statements as sql
 from orchord.storage import wording
 from orchord.storage.database import Database
-from orchord.storage.encoding import as_utc, encode_error, encode_outputs, json_text, run_body, run_of
+from orchord.storage.encoding import as_utc, encode_error, encode_outputs, indexed_tags, json_text, run_body, run_of
 from orchord.storage.hot_path import RETRIABLE, plain_skips
 from orchord.storage.schema import attempts, runs
 from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip
@@ -70,7 +70,7 @@ class PostgresHotPath:
             "body": run_body(run),
             "error": encode_error(run.error),
             "rank": -run.priority,
-            "tags": json_text(run.tags),
+            "tags": json_text(indexed_tags(run)),
             "events": json_text(events),
         }
         row, _ = self._database.once_or_again(sql.CREATE, parameters)

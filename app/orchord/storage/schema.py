@@ -248,6 +248,9 @@ pool_waiters = sa.Table(
     sa.Column("since", UtcTime, nullable=False),
     # When the waiter was last sent a message because a slot was free.
     sa.Column("called_at", UtcTime),
+    # The process that waits in place, if one does.
+    sa.Column("worker_id", sa.Text),
+    sa.Column("process_id", sa.Integer),
     sa.Index("ix_pool_waiters_order", "pool", "rank", "since"),
 )
 

@@ -15,7 +15,16 @@ from orchord.events import Event, EventType
 from orchord.runs import AttemptStatus, Run, RunStatus
 from orchord.storage import wording
 from orchord.storage.database import Database
-from orchord.storage.encoding import clean_text, decode_error, encode_error, encode_outputs, json_text, run_body, run_of
+from orchord.storage.encoding import (
+    clean_text,
+    decode_error,
+    encode_error,
+    encode_outputs,
+    indexed_tags,
+    json_text,
+    run_body,
+    run_of,
+)
 from orchord.storage.hot_path import FAILED, RETRIABLE
 from orchord.storage.schema import stamp
 from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip
@@ -71,8 +80,8 @@ class SqliteHotPath:
             if not inserted.rowcount:
                 return False
             connection.exec_driver_sql(_INSERT_CHANGE, (run.run_id, run.status.value, stamp(run.created_at)))
-            if run.tags:
-                tags = [(run.run_id, clean_text(key), clean_text(value)) for key, value in run.tags.items()]
+            if found_by := indexed_tags(run):
+                tags = [(run.run_id, clean_text(key), clean_text(value)) for key, value in found_by.items()]
                 connection.exec_driver_sql("INSERT INTO run_tags (run_id, key, value) VALUES (?, ?, ?)", tags)
             _write_events(connection, run.run_id, events)
             return True

@@ -20,7 +20,9 @@ from orchord.storage.hot_path import HotPath
 from orchord.storage.instigator_store import InstigatorStore
 from orchord.storage.location_store import LocationStore
 from orchord.storage.migrate import check_schema, migrate
+from orchord.storage.pool_store import PoolStore
 from orchord.storage.postgres_hot_path import PostgresHotPath
+from orchord.storage.queue_store import QueueStore
 from orchord.storage.run_store import RunStore
 from orchord.storage.sqlite_hot_path import SqliteHotPath
 from orchord.storage.tick_store import TickStore
@@ -29,7 +31,8 @@ from orchord.storage.worker_store import WorkerStore
 
 class Storage:
     """What is stored, by subject: ``runs``, ``attempts``, ``events``, ``assets``, ``locations``, ``workers``,
-    ``instigators`` (schedules and sensors), ``ticks``, ``changes`` (of runs, to be told), ``daemons``.
+    ``instigators`` (schedules and sensors), ``ticks``, ``changes`` (of runs, to be told), ``daemons``,
+    ``queue`` (of runs), ``pools`` (slots for steps).
 
     Safe for threads. After a fork the child opens connections of its own.
     """
@@ -38,7 +41,9 @@ class Storage:
         self.database = database
         hot_path: HotPath = PostgresHotPath(database) if database.is_postgres else SqliteHotPath(database)
         self.runs = RunStore(database, hot_path)
-        self.attempts = AttemptStore(database, hot_path)
+        self.pools = PoolStore(database, hot_path)
+        self.queue = QueueStore(database)
+        self.attempts = AttemptStore(database, hot_path, self.pools)
         self.events = EventStore(database)
         self.assets = AssetStore(database)
         self.locations = LocationStore(database)

@@ -62,6 +62,8 @@ def _pools() -> None:
         sa.Column("rank", sa.Integer, nullable=False),
         sa.Column("since", TIME, nullable=False),
         sa.Column("called_at", TIME),
+        sa.Column("worker_id", sa.Text),
+        sa.Column("process_id", sa.Integer),
         sa.PrimaryKeyConstraint("run_id", "step_key", name="pk_pool_waiters"),
     )
     op.create_index("ix_pool_waiters_order", "pool_waiters", ["pool", "rank", "since"])
