@@ -28,7 +28,7 @@ from orchord.instance.courier import Courier
 from orchord.instance.evaluation import Evaluation, TickTimeLimitExceeded, evaluate
 from orchord.instance.heartbeat import Heartbeat
 from orchord.instance.instigators import Instigator, instigators
-from orchord.instance.launch import hand_over
+from orchord.instance.launch import PreparedRun, hand_over
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
 from orchord.instance.recording import EXECUTED_BY_TAG
 from orchord.instance.sections import CelerySettings
@@ -59,6 +59,7 @@ from orchord.ticks import InstigatorKey, InstigatorKind, InstigatorState, Instig
 from orchord.wire import (
     END_TASK,
     LOST_TASK,
+    PLAIN_QUEUE,
     RUN_ENDED_CHANNEL,
     STEP_TASK,
     TICKS_TASK,
@@ -85,6 +86,7 @@ __all__ = [
     "EXECUTED_BY_TAG",
     "HARD_GRACE_SECONDS",
     "LOST_TASK",
+    "PLAIN_QUEUE",
     "RUN_ENDED_CHANNEL",
     "STEP_END_STATUSES",
     "STEP_TASK",
@@ -134,6 +136,7 @@ __all__ = [
     "OrchordInstance",
     "Part",
     "PartStatus",
+    "PreparedRun",
     "ProcessEnd",
     "Progress",
     "ResolvedRunConfig",

@@ -6,6 +6,7 @@ What a task does is tasks.py and step_runner.py; what pool children share is pro
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -34,12 +35,19 @@ from orchord_workers.orphans import OrphanReports
 from orchord_workers.process import WorkerProcess
 from orchord_workers.stopping import GRACE_SECONDS, Stopper
 from orchord_workers.tasks import register_tasks
+from orchord_workers.ticks.template import tick_fleet
+from orchord_workers.ticks.worker import run_tick_worker
 
 logger = logging.getLogger(__name__)
 
 
 def run_worker(
-    settings: Settings, target: LocationTarget, *, concurrency: int | None = None, log_level: str = "INFO"
+    settings: Settings,
+    target: LocationTarget,
+    *,
+    concurrency: int | None = None,
+    log_level: str = "INFO",
+    only: str | None = None,
 ) -> None:
     """Run a worker fleet for one code location; return when it was asked to stop.
 
@@ -48,6 +56,7 @@ def run_worker(
         target: The user code to load and serve.
         concurrency: How many steps run at once (default: the instance's ``celery: worker_concurrency``).
         log_level: The least level that is logged.
+        only: ``steps`` or ``ticks``; None: both, ticks in a process of their own.
 
     Raises:
         CodeLocationLoadError: the user code cannot be imported. The location shows the error.
@@ -62,6 +71,14 @@ def run_worker(
         instance.dispose()
         raise
     instance.storage.locations.put(code.snapshot)
+    if only == "ticks":
+        instance.dispose()
+        run_tick_worker(settings, code, log_level=log_level)
+        return
+    fleet = tick_fleet(settings, code, log_level) if only is None else None
+    if fleet is not None:
+        instance.storage.dispose()
+        fleet.start()
     app = make_app(instance.config.celery, location=code.name)
     watched = Value("b", 0, lock=False)
     process = WorkerProcess(app, settings, code, is_watched=lambda: bool(watched.value))
@@ -90,12 +107,19 @@ def run_worker(
         watched.value = has_watchers(worker)
         stopper.look()
         orphans.look()
+        if fleet is not None and fleet.has_died():
+            logger.error("The process that keeps the tick worker has died: this worker stops, to be started again")
+            os.kill(os.getpid(), signal.SIGTERM)
 
     heartbeat = Heartbeat(instance.storage, process.worker_id, code.name, (steps_queue(code.name),), on_beat)
     _connect_signals(process, heartbeat)
     # No connection may be open while the pool forks.
     instance.storage.dispose()
-    worker.start()
+    try:
+        worker.start()
+    finally:
+        if fleet is not None:
+            fleet.stop()
     instance.dispose()
     if worker.exitcode:
         sys.exit(worker.exitcode)

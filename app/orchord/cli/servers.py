@@ -50,12 +50,21 @@ def api(host: str, port: int, threads: int, workers: int, migrate: bool, access_
 @click.option(
     "--concurrency", type=click.IntRange(1), help="How many steps run at once (default: that of orchord.yaml, else 2)."
 )
+@click.option(
+    "--only", type=click.Choice(["steps", "ticks"]), help="Carry out steps alone, or ticks of schedules and sensors."
+)
 @click.option("--log-level", default="info", show_default=True, type=_LEVELS, help="The least level that is logged.")
-def worker(targets: Targets, concurrency: int | None, log_level: str) -> None:
+def worker(targets: Targets, concurrency: int | None, only: str | None, log_level: str) -> None:
     """Carry out the steps of one code location, and publish its definitions to the instance."""
     _log_at(log_level)
     run_worker = _named("orchord_workers.main", "run_worker")
-    run_worker(Settings.from_environment(), one_target(targets), concurrency=concurrency, log_level=log_level.upper())
+    run_worker(
+        Settings.from_environment(),
+        one_target(targets),
+        concurrency=concurrency,
+        log_level=log_level.upper(),
+        only=only,
+    )
 
 
 @click.command()
