@@ -27,6 +27,9 @@ WAKE_CLOCK = "clock"
 WAKE_QUEUE = "queue"
 WAKE_CHANGES = "changes"
 
+# What a location's own queue is called where queues are named: in tags, and for `orchord worker --queue`.
+PLAIN_QUEUE = "default"
+
 
 class ProcessEnd(StrEnum):
     """Why a pool child is gone, as its parent reports it."""
@@ -54,9 +57,9 @@ class StepMessage(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.run_id}.{self.step_key}.{self.attempt}"
 
 
-def steps_queue(location: str) -> str:
-    """Return the queue that the step workers of a code location consume."""
-    return f"steps.{location}"
+def steps_queue(location: str, queue: str | None = None) -> str:
+    """Return a queue that step workers of a code location consume: its plain one, or a further one by its name."""
+    return f"steps.{location}" if queue in (None, PLAIN_QUEUE) else f"steps.{location}:{queue}"
 
 
 def ticks_queue(location: str) -> str:

@@ -17,11 +17,29 @@ from kombu import pools
 from kombu.exceptions import KombuError
 
 from orchord.spi import BrokerUnavailableError, CelerySettings
+from orchord_workers.routing import LAST_LEVEL_OF_REDIS, Priorities
 
 CONNECT_TIMEOUT_SECONDS = 4
+# How long RabbitMQ may take to say that it has a message, before the message counts as not sent.
+CONFIRM_TIMEOUT_SECONDS = 5
 
 
-def make_app(config: CelerySettings, *, location: str | None = None) -> Celery:
+class OrchordCelery(Celery):  # type: ignore[misc]  # celery has no types
+    """Celery, with messages that count as sent when the broker has them.
+
+    Attributes:
+        priorities: How priorities are said to the broker.
+    """
+
+    priorities: Priorities
+
+    def send_task(self, name: str, *args: Any, **options: Any) -> Any:
+        """Send a message; without a confirmation in time, it counts as not sent."""
+        options.setdefault("confirm_timeout", CONFIRM_TIMEOUT_SECONDS)
+        return super().send_task(name, *args, **options)
+
+
+def make_app(config: CelerySettings, *, location: str | None = None) -> OrchordCelery:
     """Make the Celery app of one process.
 
     Args:
@@ -29,10 +47,15 @@ def make_app(config: CelerySettings, *, location: str | None = None) -> Celery:
         location: The code location whose queue is the default, for a worker.
     """
     broker, backend = config.broker, config.result_backend
-    app = Celery("orchord", broker=broker, backend=backend, set_as_current=False)
-    transport_options: dict[str, Any] = {}
-    if urlsplit(broker).scheme.startswith(("redis", "valkey", "sentinel")):
+    app = OrchordCelery("orchord", broker=broker, backend=backend, set_as_current=False)
+    is_redis = urlsplit(broker).scheme.startswith(("redis", "valkey", "sentinel"))
+    app.priorities = Priorities.of(config, lowest_first=is_redis)
+    # Without confirmations, RabbitMQ could die with a message that had only reached its socket.
+    transport_options: dict[str, Any] = {"confirm_publish": True}
+    if is_redis:
         transport_options = {
+            # A list in Redis for each level.
+            "priority_steps": list(range(LAST_LEVEL_OF_REDIS + 1)) if config.max_priority else [0],
             "visibility_timeout": config.visibility_timeout_seconds,
             "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "socket_timeout": 30,
@@ -59,10 +82,12 @@ def make_app(config: CelerySettings, *, location: str | None = None) -> Celery:
         task_acks_late=True,
         task_acks_on_failure_or_timeout=True,
         task_create_missing_queues=True,
+        task_default_priority=app.priorities.number(),
         task_default_queue="steps" if location is None else f"steps.{location}",
         task_ignore_result=True,
         task_publish_retry=True,
         task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5},
+        task_queue_max_priority=config.max_priority or None,
         task_reject_on_worker_lost=False,
         task_serializer="json",
         task_store_errors_even_if_ignored=False,

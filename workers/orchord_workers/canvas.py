@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from celery import Celery, states
+from celery import states
 from celery.canvas import Signature
 
 from orchord.spi import (
@@ -26,6 +26,7 @@ from orchord.spi import (
     Part,
     ProcessEnd,
     Run,
+    Step,
     StepMessage,
     end_task_id,
     join_id,
@@ -34,9 +35,10 @@ from orchord.spi import (
     parts_from_wire,
     parts_to_wire,
     shown_name,
-    steps_queue,
     whole_run_task_id,
 )
+from orchord_workers.app import OrchordCelery
+from orchord_workers.routing import route_of_step
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class _Body(Signature):  # type: ignore[misc]  # celery has no types
     Whoever completes a chord is at hand to carry its body out, without another message.
     """
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: OrchordCelery) -> None:
         super().__init__(STEP_TASK, app=app)
         # An attribute of a Signature would be a key of the dict that it is.
         object.__setattr__(self, "results", None)
@@ -66,7 +68,7 @@ class _Body(Signature):  # type: ignore[misc]  # celery has no types
 class Canvas:
     """Sends steps, returns parts. Holds no state of any run; every message can be sent twice without harm."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: OrchordCelery) -> None:
         self.app = app
 
     def prepare(self, run: Run, plan: ExecutionPlan) -> None:
@@ -84,26 +86,32 @@ class Canvas:
                 pipe.set(key, size, ex=int(backend.chord_expires or backend.expires or 86_400))
             pipe.execute()
 
-    def act(self, run: Run, moves: Follow) -> None:
+    def act(self, run: Run, plan: ExecutionPlan, moves: Follow) -> None:
         """Send what follows from a stored end: steps to start, then parts to return."""
         for start in moves.starts:
-            self.send_step(run, StepMessage(run.run_id, start.step_key), start.parts)
+            self.send_step(run, plan, StepMessage(run.run_id, start.step_key), start.parts)
         for join in moves.joins:
             completed = self.return_part(run, join)
             if completed is not None:
-                self.send_body(run, completed)
+                self.send_body(run, plan, completed)
 
-    def send_body(self, run: Run, completed: CompletedJoin) -> None:
+    def send_body(self, run: Run, plan: ExecutionPlan, completed: CompletedJoin) -> None:
         """Send the body of a chord whose parts are all there."""
         if completed.target is None:
             self.send_end(run)
         else:
-            self.send_step(run, StepMessage(run.run_id, completed.target), completed.parts)
+            self.send_step(run, plan, StepMessage(run.run_id, completed.target), completed.parts)
 
     def send_step(
-        self, run: Run, message: StepMessage, parts: Iterable[Part], *, delay_seconds: float | None = None
+        self,
+        run: Run,
+        plan: ExecutionPlan,
+        message: StepMessage,
+        parts: Iterable[Part],
+        *,
+        delay_seconds: float | None = None,
     ) -> None:
-        """Send one step to the workers of the run's location."""
+        """Send one step to the workers of the run's location, to the queue and with the priority that its op names."""
         self._send(
             STEP_TASK,
             (parts_to_wire(parts), message.run_id, message.step_key, message.attempt, message.retry_number),
@@ -111,6 +119,7 @@ class Canvas:
             task_id=message.task_id,
             shadow=shown_name(run.job_name, message.step_key),
             countdown=delay_seconds,
+            step=plan.by_key.get(message.step_key),
         )
 
     def send_whole_run(self, run: Run, attempt: int = 1) -> None:
@@ -151,13 +160,16 @@ class Canvas:
         task_id: str,
         shadow: str,
         countdown: float | None = None,
+        step: Step | None = None,
     ) -> None:
+        route = route_of_step(run, step, self.app.priorities)
         self.app.send_task(
             name,
             args=arguments,
             task_id=task_id,
             shadow=shadow,
-            queue=steps_queue(run.location),
+            queue=route.queue,
+            priority=route.priority,
             ignore_result=True,
             countdown=countdown,
             # Flower shows ``shadow``; formatting the arguments of every message costs more than it tells.

@@ -5,24 +5,31 @@ How a plan becomes messages is canvas.py; news of a run's end is endings.py.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 from orchord.spi import (
+    EXECUTED_BY_TAG,
     AttemptStatus,
+    BrokerUnavailableError,
     LaunchRunContext,
     OrchordInstance,
     RunLauncher,
+    RunStatus,
     RunWatch,
     as_skips,
     begin,
     utc_now,
 )
 from orchord_workers.app import broker_errors_translated, close_app, make_app
+from orchord_workers.canceling import cancel_rest
 from orchord_workers.canvas import Canvas
 from orchord_workers.endings import Endings, publish_end
 from orchord_workers.mending import IN_PROCESS_EXECUTOR
+
+logger = logging.getLogger(__name__)
 
 
 class CeleryRunLauncher(RunLauncher):
@@ -56,21 +63,31 @@ class CeleryRunLauncher(RunLauncher):
                 )
                 if ended is not None:
                     publish_end(self.app, run.run_id, ended)
-            self.canvas.act(run, moves)
+            self.canvas.act(run, plan, moves)
 
     def terminate(self, run_id: str) -> bool:
-        """Interrupt the steps of a run that are running. Returns whether there were any.
+        """Stop what is done for a run. Returns whether steps of it were running.
 
-        The signal reaches the pool child that works on the step; the step then ends as CANCELED, and so the run.
+        The workers are told, so that it is soon; one that does not hear of it reads it in the database.
+        A run that is being canceled and on which nobody works ends here.
         """
-        attempts = self.instance.storage.attempts.of_run(run_id)
+        storage = self.instance.storage
+        attempts = storage.attempts.of_run(run_id)
         running = [attempt for attempt in attempts if attempt.status is AttemptStatus.RUNNING]
-        if running:
+        try:
             with broker_errors_translated(self.app):
-                self.app.control.broadcast(
-                    "orchord_interrupt",
-                    arguments={"run_id": run_id, "holders": [[a.worker_id, a.process_id] for a in running]},
-                )
+                holders = [[attempt.worker_id, attempt.process_id] for attempt in running]
+                self.app.control.broadcast("orchord_interrupt", arguments={"run_id": run_id, "holders": holders})
+        except BrokerUnavailableError as error:
+            logger.warning("The workers will see for themselves that run %s is to stop: %s", run_id, error)
+        run = storage.runs.get(run_id)
+        if not running and run.status is RunStatus.CANCELING and EXECUTED_BY_TAG not in run.tags:
+            plan = storage.locations.job_snapshot(run.job_snapshot_id).plan
+            ended = cancel_rest(storage, run_id, plan if run.step_keys is None else plan.select(run.step_keys))
+            if ended is not None:
+                publish_end(self.app, run_id, ended)
+        elif run.status.is_terminal:
+            publish_end(self.app, run_id, run.status)
         return bool(running)
 
     def watch(self, run_id: str) -> AbstractContextManager[RunWatch]:

@@ -32,7 +32,7 @@ from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
 from orchord_workers.outside_ends import end_attempt, end_attempt_alone, timed_out_result
 from orchord_workers.step_runner import StepRunner, Work, canceled_result, failed_result
-from orchord_workers.whole_run import cancel_rest
+from orchord_workers.whole_run import end_canceled
 
 # A step that takes its worker down with it is tried this many times in all.
 MOST_LOST_ATTEMPTS = 3
@@ -136,7 +136,7 @@ class Mender:
             return Mended(0, newest)
         if run.status is RunStatus.CANCELING:
             if not any(attempt.status is AttemptStatus.RUNNING for attempt in attempts):
-                cancel_rest(self.runner, context)
+                end_canceled(self.runner, context)
             return Mended(0, newest)
         if run.executor == IN_PROCESS_EXECUTOR:
             return Mended(self._mend_whole_run(context, attempts) if sends else 0, newest)
@@ -161,7 +161,7 @@ class Mender:
         last = of_step[-1] if of_step else None
         parts = tuple(machine.parts_for(key).values())
         if last is None:
-            self.runner.canvas.send_step(context.run, StepMessage(context.run.run_id, key), parts)
+            self.runner.canvas.send_step(context.run, context.plan, StepMessage(context.run.run_id, key), parts)
             return 1
         if last.status is AttemptStatus.RUNNING or not is_due(last, utc_now()):
             return 0
@@ -171,7 +171,7 @@ class Mender:
         if lost >= MOST_LOST_ATTEMPTS:
             self._fail_deadly_step(context, message, parts, lost)
             return 0
-        self.runner.canvas.send_step(context.run, message, parts)
+        self.runner.canvas.send_step(context.run, context.plan, message, parts)
         return 1
 
     def _fail_deadly_step(self, context: RunContext, message: StepMessage, parts: tuple[Part, ...], lost: int) -> None:

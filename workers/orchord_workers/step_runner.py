@@ -57,6 +57,7 @@ from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContext, RunContexts, missing_step
 from orchord_workers.interrupts import Interrupts
 from orchord_workers.persistence import finish_patiently, patiently
+from orchord_workers.routing import may_follow
 
 logger = logging.getLogger(__name__)
 
@@ -179,7 +180,7 @@ class StepRunner:
         retry_at = None
         if result.status is AttemptStatus.UP_FOR_RETRY:
             retry_at = now + timedelta(seconds=result.retry_delay_seconds or 0.0)
-        following = self._following(context.run, moves) if carries_on else None
+        following = self._following(context, message.step_key, moves) if carries_on else None
         finish = Finish(
             run_id=message.run_id,
             step_key=message.step_key,
@@ -212,11 +213,13 @@ class StepRunner:
             self.notify_end(message.run_id, stored.run_status)
         return self._go_on(context, moves, following, finish, stored, carries_on=carries_on)
 
-    def _following(self, run: Run, moves: Follow) -> Work | None:
+    def _following(self, context: RunContext, ended: str, moves: Follow) -> Work | None:
         if not moves.starts:
             return None
         start = moves.starts[-1]
-        return Work(StepMessage(run.run_id, start.step_key), start.parts)
+        if not may_follow(context.plan, ended, start.step_key):
+            return None
+        return Work(StepMessage(context.run.run_id, start.step_key), start.parts)
 
     def _go_on(
         self,
@@ -234,17 +237,17 @@ class StepRunner:
         # One that was not claimed in the same breath makes a claim of its own, which says why, and acts on it.
         with self._left_to_the_monitor(run):
             for start in moves.starts[: len(moves.starts) - (following is not None)]:
-                self.canvas.send_step(run, StepMessage(run.run_id, start.step_key), start.parts)
+                self.canvas.send_step(run, context.plan, StepMessage(run.run_id, start.step_key), start.parts)
             for join in moves.joins:
                 completed = self.canvas.return_part(run, join)
                 if completed is None:
                     continue
                 if completed.target is None:
                     patiently(lambda: self.end_run(run.run_id))
-                elif following is None and carries_on:
+                elif following is None and carries_on and may_follow(context.plan, finish.step_key, completed.target):
                     following = Work(StepMessage(run.run_id, completed.target), completed.parts)
                 else:
-                    self.canvas.send_body(run, completed)
+                    self.canvas.send_body(run, context.plan, completed)
         return following
 
     @contextmanager
@@ -261,7 +264,7 @@ class StepRunner:
             message = work.message
             again = StepMessage(message.run_id, message.step_key, message.attempt + 1, message.retry_number + 1)
             with self._left_to_the_monitor(context.run):
-                self.canvas.send_step(context.run, again, work.parts, delay_seconds=delay_seconds or None)
+                self.canvas.send_step(context.run, context.plan, again, work.parts, delay_seconds=delay_seconds or None)
 
     def claim_of(self, message: StepMessage) -> Claim:
         """Return a new claim of this process, with a token of its own."""
@@ -298,7 +301,7 @@ class StepRunner:
             context.run.run_id, skips, at=utc_now(), ends_run=moves.ends_run
         )
         with self._left_to_the_monitor(context.run):
-            self.canvas.act(context.run, moves)
+            self.canvas.act(context.run, context.plan, moves)
         if ended is not None:
             self.notify_end(context.run.run_id, ended)
 
@@ -306,7 +309,7 @@ class StepRunner:
         """Send once more what follows from a stored end. Harmless when it had been sent: claims are fenced."""
         end = StepEnd(attempt.status, attempt.outputs)
         moves = follow(context.plan, attempt.step_key, end, context.run.inherited)
-        self.canvas.act(context.run, moves)
+        self.canvas.act(context.run, context.plan, moves)
         if moves.ends_run:
             self.end_run(context.run.run_id)
 

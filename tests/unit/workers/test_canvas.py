@@ -101,9 +101,10 @@ def test_a_step_is_part_of_as_many_joins_as_wait_on_it(canvas: Canvas) -> None:
 def test_a_message_is_small_and_bears_the_name_of_the_step(canvas: Canvas, valkey_url: str) -> None:
     run = a_run()
     message = StepMessage(run.run_id, "sum_two_sums")
-    canvas.send_step(run, message, [Part(PartStatus.OK)])
+    canvas.send_step(run, wide_plan(2), message, [Part(PartStatus.OK)])
     with redis.Redis.from_url(valkey_url) as client:
-        (raw,) = client.lrange("steps.here", 0, -1)
+        # One list for each level of priority, of which this is the middle one.
+        (raw,) = client.lrange("steps.here\x06\x164", 0, -1)
     headers = json.loads(raw)["headers"]
     assert headers["shadow"] == "a_job.sum_two_sums"
     assert headers["id"] == f"{run.run_id}.sum_two_sums.1"

@@ -100,13 +100,15 @@ class RecordingCanvas:
         self.sent: list[str] = []
         self.fault: Exception | None = None
 
-    def send_step(self, run: Run, message: StepMessage, parts: Any, *, delay_seconds: float | None = None) -> None:
+    def send_step(
+        self, run: Run, plan: Any, message: StepMessage, parts: Any, *, delay_seconds: float | None = None
+    ) -> None:
         self.sent.append(message.step_key)
 
     def send_whole_run(self, run: Run, attempt: int = 1) -> None:
         self.sent.append("whole run")
 
-    def act(self, run: Run, moves: Any) -> None:
+    def act(self, run: Run, plan: Any, moves: Any) -> None:
         self.sent += [start.step_key for start in moves.starts]
 
     def return_part(self, run: Run, join: Any) -> None:
