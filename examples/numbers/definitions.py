@@ -90,9 +90,13 @@ process_numbers_every_minute = ScheduleDefinition(job=process_numbers, cron_sche
 process_numbers_asset_every_minute = ScheduleDefinition(job=process_numbers_asset, cron_schedule="* * * * *")
 
 
+# The file that the sensor waits for; CHECK_FILE names another.
+CHECK_FILE = dg.EnvVar("CHECK_FILE").get_value("/check")
+
+
 @dg.sensor(job=process_numbers, minimum_interval_seconds=5)
 def check_file_sensor():
-    if os.path.exists("/check"):
+    if os.path.exists(CHECK_FILE):
         yield dg.RunRequest(run_key="check_file_exists")
     else:
         yield dg.SkipReason("check file not exists")

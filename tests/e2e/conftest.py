@@ -143,11 +143,13 @@ Deploy = Callable[..., Deployment]
 
 @pytest.fixture
 def deploy(tmp_path: Path) -> Iterator[Deploy]:
-    """Make deployments from a broker's and a database's URL; take them down at the end."""
+    """Make deployments from a broker's and a database's URL; take them down at the end. Without a broker: for `dev`."""
     made: list[Deployment] = []
 
-    def make(*, broker: str, database: str | None = None, result_backend: str | None = None) -> Deployment:
-        content: dict[str, Any] = {"celery": {"broker": broker, "result_backend": result_backend or broker}}
+    def make(*, broker: str | None, database: str | None = None, result_backend: str | None = None) -> Deployment:
+        content: dict[str, Any] = {}
+        if broker is not None:
+            content["celery"] = {"broker": broker, "result_backend": result_backend or broker}
         if database is not None:
             content["storage"] = {"postgres": {"postgres_url": database}}
         made.append(Deployment(tmp_path / f"home{len(made)}", content))
