@@ -132,6 +132,8 @@ def launch(
 ) -> tuple[Run, bool]:
     """Record a run and hand it to the run coordinator.
 
+    A run that is recorded is never lost: when the broker is away it waits, and the daemon sends it later.
+
     Args:
         instance: where to.
         request: what to run.
@@ -146,13 +148,13 @@ def launch(
         InvalidConfigError: the request has mistakes; all of them are listed.
         InvalidSubsetError: only its selection has mistakes.
         ConflictError: the key was used for another request.
-        StorageUnavailableError, BrokerUnavailableError: the run cannot be recorded, or not be handed over: it is
-            then recorded as failed, and its key is free again.
+        StorageUnavailableError: the run cannot be recorded.
     """
     prepared = prepare(instance, request, lineage, steps)
     stored, created = instance.storage.runs.create(prepared.run, prepared.events)
     if created:
-        hand_over(instance, prepared)
+        # A client that repeats a request that was refused would find its first run failed, and told of to every sensor.
+        hand_over(instance, prepared, keeps=True)
     return stored, created
 
 

@@ -8,7 +8,6 @@ from orchord.definitions.job import job
 from orchord.definitions.op import op
 from orchord.definitions.resources import ResourceDefinition
 from orchord.errors import (
-    BrokerUnavailableError,
     ConflictError,
     InvalidConfigError,
     InvalidSubsetError,
@@ -77,16 +76,12 @@ class TestWhatIsRecorded:
         assert (again.run_id, created) == (first.run_id, False)
         assert launched(instance, job_name="assets", run_key="file-1").run_id != first.run_id
 
-    def test_a_broker_that_is_away_ends_the_run_and_frees_its_key(self, instance):
+    def test_a_broker_that_is_away_leaves_the_run_to_the_daemon(self, instance):
         instance.run_launcher.broker_is_away = True
-        with pytest.raises(BrokerUnavailableError):
-            instance.launch(LaunchRequest(job_name="diamond", idempotency_key="k"))
-        (failed,) = instance.storage.runs.page()
-        assert failed.status is RunStatus.FAILURE
-        assert failed.error is not None
-        assert failed.error.message.startswith("The run could not be handed over: The broker at")
-        instance.run_launcher.broker_is_away = False
-        assert launched(instance, idempotency_key="k").run_id != failed.run_id
+        waiting = launched(instance, idempotency_key="k")
+        assert (waiting.status, waiting.error) == (RunStatus.STARTING, None)
+        assert instance.launch(LaunchRequest(job_name="diamond", idempotency_key="k")) == (waiting, False)
+        assert [run.run_id for run in instance.storage.runs.page()] == [waiting.run_id]
 
 
 class TestFindingTheJob:
