@@ -135,7 +135,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=100, help="runs of a seed (default 100)")
     parser.add_argument("--seconds", type=float, default=75, help="over how long the launches of a seed are spread")
     parser.add_argument("--drain-seconds", type=float, default=180, help="how long after the last fault all may take")
-    parser.add_argument("--pause-scale", type=float, default=1.0, help="how long steps take, as a factor")
+    parser.add_argument("--pause-scale", type=float, default=1.5, help="how long steps take, as a factor")
     parser.add_argument("--only", action="append", default=[], help="only faults whose name contains this; repeatable")
     parser.add_argument(
         "--parts", nargs="*", default=["queue", "pools", "ticks"], choices=["queue", "pools", "ticks"],

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import psycopg2
 from stack import Stack, wait_until
 
 
@@ -33,6 +34,10 @@ def kill_child(stack: Stack, rng: random.Random) -> tuple[int, ...]:
     children = [child for worker in stack.workers for child in stack.pool_children(worker)]
     if not children:
         return ()
+    with contextlib.suppress(psycopg2.Error):
+        # Rather one that works than one that idles.
+        busy = {pid for (pid,) in stack.rows("SELECT process_id FROM attempts WHERE status = 'RUNNING'")}
+        children = [child for child in children if child in busy] or children
     victim = rng.choice(sorted(children))
     with contextlib.suppress(ProcessLookupError):
         os.kill(victim, signal.SIGKILL)
@@ -145,7 +150,7 @@ class Script:
     stack: Stack
     seed: int
     only: tuple[str, ...] = ()
-    pause_seconds: tuple[float, float] = (1.0, 4.0)
+    pause_seconds: tuple[float, float] = (0.5, 2.5)
     done: list[Injected] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
