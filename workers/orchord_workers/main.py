@@ -1,4 +1,4 @@
-"""A worker from start to stop: load user code, publish its snapshot, consume its location's queue.
+"""A worker from start to stop: load user code, publish its snapshot, consume its location's queues.
 
 What a task does is tasks.py and step_runner.py; what pool children share is process.py.
 """
@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from multiprocessing.sharedctypes import Value
 from typing import Any
 
@@ -18,6 +19,7 @@ from celery import signals
 from celery.platforms import SecurityWarning
 
 from orchord.spi import (
+    PLAIN_QUEUE,
     CodeLocationLoadError,
     ErrorInfo,
     Heartbeat,
@@ -48,6 +50,7 @@ def run_worker(
     concurrency: int | None = None,
     log_level: str = "INFO",
     only: str | None = None,
+    queues: Sequence[str] = (),
 ) -> None:
     """Run a worker fleet for one code location; return when it was asked to stop.
 
@@ -57,6 +60,8 @@ def run_worker(
         concurrency: How many steps run at once (default: the instance's ``celery: worker_concurrency``).
         log_level: The least level that is logged.
         only: ``steps`` or ``ticks``; None: both, ticks in a process of their own.
+        queues: Names of the queues to take steps from; empty: the location's plain one, and those of the instance's
+            ``celery: queues``. A worker without the plain queue evaluates no ticks.
 
     Raises:
         CodeLocationLoadError: the user code cannot be imported. The location shows the error.
@@ -75,11 +80,15 @@ def run_worker(
         instance.dispose()
         run_tick_worker(settings, code, log_level=log_level)
         return
-    fleet = tick_fleet(settings, code, log_level) if only is None else None
+    names = queues or (PLAIN_QUEUE, *instance.config.celery.queues)
+    fleet = tick_fleet(settings, code, log_level) if only is None and PLAIN_QUEUE in names else None
     if fleet is not None:
         instance.storage.dispose()
         fleet.start()
     app = make_app(instance.config.celery, location=code.name)
+    consumed = tuple(dict.fromkeys(steps_queue(code.name, name) for name in names))
+    # Where it reports its own dead children: to a queue that it takes from itself.
+    app.conf.task_default_queue = consumed[0]
     watched = Value("b", 0, lock=False)
     process = WorkerProcess(app, settings, code, is_watched=lambda: bool(watched.value))
     app.conf.orchord_worker_id = process.worker_id
@@ -90,7 +99,7 @@ def run_worker(
     worker = app.Worker(
         hostname=f"{code.name}@{process.worker_id}",
         concurrency=concurrency or instance.config.celery.worker_concurrency or 2,
-        queues=[steps_queue(code.name)],
+        queues=list(consumed),
         loglevel=log_level,
         pool="prefork",
         without_gossip=True,
@@ -111,7 +120,7 @@ def run_worker(
             logger.error("The process that keeps the tick worker has died: this worker stops, to be started again")
             os.kill(os.getpid(), signal.SIGTERM)
 
-    heartbeat = Heartbeat(instance.storage, process.worker_id, code.name, (steps_queue(code.name),), on_beat)
+    heartbeat = Heartbeat(instance.storage, process.worker_id, code.name, consumed, on_beat)
     _connect_signals(process, heartbeat)
     # No connection may be open while the pool forks.
     instance.storage.dispose()

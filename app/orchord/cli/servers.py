@@ -53,8 +53,17 @@ def api(host: str, port: int, threads: int, workers: int, migrate: bool, access_
 @click.option(
     "--only", type=click.Choice(["steps", "ticks"]), help="Carry out steps alone, or ticks of schedules and sensors."
 )
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    metavar="NAME",
+    help="Take steps from this queue alone; may be repeated. 'default': those whose ops name none.",
+)
 @click.option("--log-level", default="info", show_default=True, type=_LEVELS, help="The least level that is logged.")
-def worker(targets: Targets, concurrency: int | None, only: str | None, log_level: str) -> None:
+def worker(
+    targets: Targets, concurrency: int | None, only: str | None, queues: tuple[str, ...], log_level: str
+) -> None:
     """Carry out the steps of one code location, and publish its definitions to the instance."""
     _log_at(log_level)
     run_worker = _named("orchord_workers.main", "run_worker")
@@ -64,6 +73,7 @@ def worker(targets: Targets, concurrency: int | None, only: str | None, log_leve
         concurrency=concurrency,
         log_level=log_level.upper(),
         only=only,
+        queues=queues,
     )
 
 
