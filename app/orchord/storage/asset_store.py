@@ -107,9 +107,8 @@ def insert_asset_events(connection: sa.Connection, run_id: str, happened: Sequen
     """Insert materializations and observations of no run, or of one, within a transaction; return their ids."""
     if not happened:
         return []
-    insert = sqlite.insert
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     if connection.dialect.name == "postgresql":
-        insert = postgresql.insert
         connection.execute(_PASS_GATES, {"gate_class": ASSET_GATE_CLASS, "gates": asset_gates_of(happened)})
     ids = []
     newest: dict[tuple[str, str], int] = {}
