@@ -46,7 +46,8 @@ class TickWatch:
 
     instance: OrchordInstance
     waiting_messages: Callable[[str], int]
-    _times_sent: dict[int, int] = field(default_factory=dict)
+    # How often a tick was sent from here, and when last.
+    _sent: dict[int, tuple[int, datetime]] = field(default_factory=dict)
     _last_look_at: datetime | None = None
     _watching_since: datetime | None = None
 
@@ -63,7 +64,9 @@ class TickWatch:
         pending = [tick for tick in ticks if tick.status is TickStatus.PENDING]
         freed = self._end_lost(started, workers, now)
         self._send_again(self._without_missed(pending, now), started, workers, now)
-        self._times_sent = {tick.tick_id: self._times_sent.get(tick.tick_id, 0) for tick in pending}
+        # A tick that was sent a moment ago is not among the open ones to look at, and must not be forgotten by that.
+        remembered = {tick.tick_id for tick in ticks} | self._sent_within(now - 2 * LONGEST_QUIET)
+        self._sent = {tick_id: sent for tick_id, sent in self._sent.items() if tick_id in remembered}
         self._last_look_at = now
         if freed:
             self._send_freed(freed, now)
@@ -151,17 +154,23 @@ class TickWatch:
                 if queue not in waiting:
                     waiting[queue] = self.waiting_messages(queue)
                 quiet = QUIET if waiting[queue] == 0 else QUIET_WHEN_BUSY
-                patience = min(quiet * 2 ** min(self._times_sent.get(tick.tick_id, 0), 6), LONGEST_QUIET)
+                patience = min(quiet * 2 ** min(self._times_sent(tick), 6), LONGEST_QUIET)
                 if now - tick.sent_at < patience:
                     continue
             due.append(tick)
         due = _first_of_lanes(due)
         if due and send_ticks(self.instance, due, now):
             again = [tick for tick in due if tick.sent_at is not None]
+            for tick in again:
+                self._sent[tick.tick_id] = (self._times_sent(tick) + 1, now)
             if again:
                 logger.warning("%s tick(s) were not taken by a worker, and were sent again", len(again))
-            for tick in due:
-                self._times_sent[tick.tick_id] = self._times_sent.get(tick.tick_id, 0) + 1
+
+    def _times_sent(self, tick: Tick) -> int:
+        return self._sent.get(tick.tick_id, (0, None))[0]
+
+    def _sent_within(self, since: datetime) -> set[int]:
+        return {tick_id for tick_id, (_, at) in self._sent.items() if at >= since}
 
 
 # A schedule's tick that waits no longer than this is not given up, however many newer ones there are.
