@@ -78,7 +78,6 @@ class Heartbeat:
                 logger.exception("No heartbeat written")
 
     def _beat(self) -> None:
-        self._on_beat()
         self._storage.workers.beat(
             WorkerRow(
                 worker_id=self._worker_id,
@@ -91,3 +90,5 @@ class Heartbeat:
             )
         )
         self._has_beaten = True
+        # After the sign of life: what fails here must not have a living process buried.
+        self._on_beat()

@@ -157,6 +157,7 @@ class AttemptStore:
         )
         query = (
             sa.select(runs.c.run_id, runs.c.status, attempts.c.token)
+            .select_from(runs)
             .outerjoin(attempts, held)
             .where(runs.c.run_id.in_(list(run_ids)))
         )
