@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from croniter import CroniterBadDateError, croniter
-
 _HOURS_OF_A_DAY = 24
 _DAY = timedelta(days=1)
 _MINUTES_OF_AN_HOUR = 60
@@ -94,6 +92,9 @@ def _times(cron: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
 
 
 def _wall_times(cron: str, start: datetime) -> Iterator[datetime]:
+    # croniter is heavy, and the instance can be used without looking ahead.
+    from croniter import CroniterBadDateError, croniter  # noqa: PLC0415
+
     iterator = croniter(cron, start)
     while True:
         try:
@@ -112,6 +113,9 @@ def _wall_start(zone: ZoneInfo, after: datetime) -> datetime:
 
 def _due_minutes(cron: str) -> tuple[frozenset[int], bool]:
     """Return the minutes of an hour at which a cron string is due, and whether it is so in each hour."""
+    # As in _wall_times.
+    from croniter import croniter  # noqa: PLC0415
+
     fields = croniter.expand(cron)[0]
     minutes = range(_MINUTES_OF_AN_HOUR) if fields[0] == ["*"] else fields[0]
     return frozenset(int(minute) for minute in minutes), fields[1] == ["*"] or len(fields[1]) == _HOURS_OF_A_DAY

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchord.definitions.cron import next_times
 from orchord.definitions.sensor_definition import DEFAULT_INTERVAL_SECONDS
 from orchord.errors import ConflictError, LocationNotFoundError, NotFoundError, did_you_mean
 from orchord.snapshot import LocationSnapshot, ScheduleSnapshot, SensorSnapshot
@@ -80,9 +81,6 @@ class Instigator(msgspec.Struct, frozen=True):
 
         They may be fewer than ``count``: not every cron string goes on for ever.
         """
-        # croniter is heavy, and needed only where somebody looks ahead.
-        from orchord.definitions.cron import next_times  # noqa: PLC0415
-
         schedule = self.schedule
         return list(islice(next_times(schedule.cron_schedule, schedule.execution_timezone, after), count))
 
