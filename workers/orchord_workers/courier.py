@@ -44,10 +44,10 @@ class CeleryCourier(Courier):
             BrokerUnavailableError: the broker cannot be reached; the daemon sends them later.
         """
         with broker_errors_translated(self.app):
-            for location, shadow, tick_ids in batches(ticks):
+            for location, shadow, tick_ids, lane in batches(ticks):
                 self.app.send_task(
                     TICKS_TASK,
-                    args=(tick_ids,),
+                    args=(tick_ids, lane),
                     queue=ticks_queue(location),
                     shadow=shadow,
                     ignore_result=True,
@@ -81,14 +81,14 @@ class CeleryCourier(Courier):
             close_app(app)
 
 
-def batches(ticks: Sequence[Tick]) -> Iterator[tuple[str, str, list[int]]]:
-    """Return messages to send: the location, the name that Flower shows, and the ids of ticks."""
+def batches(ticks: Sequence[Tick]) -> Iterator[tuple[str, str, list[int], str | None]]:
+    """Return messages to send: the location, the name that Flower shows, the ids of ticks, and their lane if any."""
     schedules: dict[str, list[int]] = {}
     for tick in ticks:
         if tick.key.kind is InstigatorKind.SCHEDULE:
             schedules.setdefault(tick.key.location, []).append(tick.tick_id)
         else:
-            yield tick.key.location, f"sensor {tick.key.name}", [tick.tick_id]
+            yield tick.key.location, f"sensor {tick.key.name}", [tick.tick_id], tick.lane
     for location, tick_ids in schedules.items():
         for start in range(0, len(tick_ids), SCHEDULES_PER_MESSAGE):
-            yield location, "schedules", tick_ids[start : start + SCHEDULES_PER_MESSAGE]
+            yield location, "schedules", tick_ids[start : start + SCHEDULES_PER_MESSAGE], None

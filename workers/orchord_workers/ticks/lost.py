@@ -28,7 +28,7 @@ class TicksRequest(Request):  # type: ignore[misc]  # celery has no types
             try:
                 self.app.send_task(
                     TICKS_TASK,
-                    args=(self._args[0], conf.orchord_worker_id, self.worker_pid or 0),
+                    args=(*self._args[:2], conf.orchord_worker_id, self.worker_pid or 0),
                     queue=conf.task_default_queue,
                     shadow="ticks of a lost process",
                     ignore_result=True,

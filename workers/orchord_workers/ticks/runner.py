@@ -57,33 +57,30 @@ class TickRunner:
         self._worker_id = worker_id
         self._process_id = process_id
 
-    def run(self, tick_ids: Sequence[int]) -> None:
-        """Evaluate those of these ticks that wait, and what waits behind them in their lanes.
+    def run(self, tick_ids: Sequence[int], lane: str | None = None) -> None:
+        """Evaluate those of these ticks that wait; of a lane, all that wait in it, the oldest first.
+
+        Whoever finds a lane busy leaves it: who is at work in it goes on with what waits.
 
         Raises:
             StorageUnavailableError: the database cannot be reached; the message is to come again.
         """
+        if lane is not None:
+            self._go_along(lane)
+            return
         for tick_id in tick_ids:
             tick = self.instance.storage.ticks.claim(tick_id, self._token(), self._worker_id, utc_now())
-            while tick is not None:
+            if tick is not None:
                 self._carry_out(tick)
-                tick = self._next(tick)
 
-    def process_lost(self, worker_id: str, process_id: int, tick_ids: Sequence[int]) -> None:
-        """End what a process that has died was evaluating, and evaluate what its message still named.
-
-        What it held of a lane goes by its token too, although the message did not name it.
-        """
-        prefix = token_prefix(worker_id, process_id)
-        for tick in self._held(prefix):
+    def process_lost(self, worker_id: str, process_id: int) -> None:
+        """End what a process that has died was evaluating, and go on with its lane."""
+        for tick in self._held(token_prefix(worker_id, process_id)):
             error = death_of(tick)
             logger.error("Tick %s: %s", tick.tick_id, error.message, extra={"tick_id": tick.tick_id})
             self.instance.storage.ticks.give_up(tick.tick_id, error, utc_now())
-            follower = self._next(tick)
-            while follower is not None:
-                self._carry_out(follower)
-                follower = self._next(follower)
-        self.run(tick_ids)
+            if tick.lane is not None:
+                self._go_along(tick.lane)
 
     def _held(self, prefix: str) -> list[Tick]:
         started = self.instance.storage.ticks.open(10_000, utc_now())
@@ -93,11 +90,10 @@ class TickRunner:
             if tick.status is TickStatus.STARTED and tick.token is not None and tick.token.startswith(prefix)
         ]
 
-    def _next(self, tick: Tick) -> Tick | None:
-        if tick.lane is None:
-            return None
-        claim = self.instance.storage.ticks.claim_next
-        return claim(tick.key.location, tick.lane, self._token(), self._worker_id, utc_now())
+    def _go_along(self, lane: str) -> None:
+        claim_next = self.instance.storage.ticks.claim_next
+        while (tick := claim_next(self._code.name, lane, self._token(), self._worker_id, utc_now())) is not None:
+            self._carry_out(tick)
 
     def _carry_out(self, tick: Tick) -> None:
         began = time.monotonic()

@@ -67,12 +67,13 @@ def register_ticks(process: TickProcess) -> None:
     """Register the task on the process's app."""
 
     @process.app.task(name=TICKS_TASK, base=TicksTask)  # type: ignore[untyped-decorator]
-    def ticks(tick_ids: list[int], lost_worker_id: str | None = None, lost_process_id: int = 0) -> None:
+    def ticks(
+        tick_ids: list[int], lane: str | None = None, lost_worker_id: str | None = None, lost_process_id: int = 0
+    ) -> None:
         with requeued_when_storage_is_away():
-            if lost_worker_id is None:
-                process.runner.run(tick_ids)
-            else:
-                process.runner.process_lost(lost_worker_id, lost_process_id, tick_ids)
+            if lost_worker_id is not None:
+                process.runner.process_lost(lost_worker_id, lost_process_id)
+            process.runner.run(tick_ids, lane)
 
 
 def run_tick_worker(
