@@ -10,6 +10,10 @@ from pathlib import Path
 
 from orchord.errors import CodeLocationLoadError
 
+# Queues are called steps.<location>, workers <location>@<id>, and paths of the REST API hold the name.
+_NOT_IN_NAMES = "@%:,/\\*#?"
+_LONGEST_NAME = 100
+
 
 @dataclass(frozen=True)
 class LocationTarget:
@@ -40,6 +44,7 @@ class LocationTarget:
             object.__setattr__(self, "file", Path(self.file))
         if self.working_directory is not None:
             object.__setattr__(self, "working_directory", Path(self.working_directory))
+        _check_name(self.location_name)
 
     @property
     def location_name(self) -> str:
@@ -56,3 +61,15 @@ class LocationTarget:
             return (directory,)
         own = (directory / self.file).parent.absolute()
         return (own,) if self.working_directory is None or own == directory else (own, directory)
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that could not be part of a queue's and a worker's name, or of an address."""
+    found = sorted({letter for letter in name if letter in _NOT_IN_NAMES or not letter.isprintable()})
+    if found:
+        shown = " ".join(repr(letter) for letter in found)
+        raise CodeLocationLoadError(f"The location name {name!r} holds {shown}. Give a location_name without.")
+    if not 0 < len(name) <= _LONGEST_NAME:
+        raise CodeLocationLoadError(
+            f"The location name {name[:40]!r} has {len(name)} characters. Give a location_name of 1 to {_LONGEST_NAME}."
+        )

@@ -229,6 +229,22 @@ def test_a_target_is_one_thing():
     assert LocationTarget(file=Path("x/etl.py")).location_name == "etl"
     assert LocationTarget(module="a.b").location_name == "a.b"
     assert LocationTarget(module="a.b", name="c").location_name == "c"
+    assert LocationTarget(file=Path("x/größe 1.py")).location_name == "größe 1"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a@b:c", "The location name 'a@b:c' holds ':' '@'. Give a location_name without."),
+        ("a\nb", r"holds '\n'. Give a location_name without."),
+        ("", "The location name '' has 0 characters. Give a location_name of 1 to 100."),
+        ("x" * 101, "has 101 characters. Give a location_name of 1 to 100."),
+    ],
+)
+def test_a_name_that_no_queue_could_bear_is_refused(name, words):
+    with pytest.raises(CodeLocationLoadError) as caught:
+        LocationTarget(module="a.b", name=name)
+    assert words in str(caught.value)
 
 
 def test_a_workspace_file_names_targets_relative_to_itself(tmp_path):
