@@ -68,6 +68,7 @@ class Mender:
             why: What ended it, as far as its parent knows.
         """
         held = self.storage.attempts.running_of_process(worker_id, process_id)
+        self.storage.pools.forget_process(worker_id, process_id)
         if why is ProcessEnd.TIME_LIMIT:
             lost = [attempt for attempt in held if not self._end_timed_out(attempt)]
         else:
@@ -138,8 +139,10 @@ class Mender:
             if not any(attempt.status is AttemptStatus.RUNNING for attempt in attempts):
                 end_canceled(self.runner, context)
             return Mended(0, newest)
+        # Who waits for a slot of a pool is called when there is one, and needs no mending.
+        waiting = {waiter.step_key for waiter in self.storage.pools.waiters_of_run(run.run_id)} if run.pools else set()
         if run.executor == IN_PROCESS_EXECUTOR:
-            return Mended(self._mend_whole_run(context, attempts) if sends else 0, newest)
+            return Mended(self._mend_whole_run(context, attempts) if sends and not waiting else 0, newest)
         latest = latest_attempts(attempts)
         machine, commands = RunMachine.resume(context.plan, run.inherited, ends_of(latest.values()))
         sent = 0
@@ -149,7 +152,7 @@ class Mender:
                 continue
             if isinstance(command, SkipStep):
                 self.runner.end_without_running(context, command.step_key, command.status, command.reason)
-            elif sends:
+            elif sends and command.step_key not in waiting:
                 sent += self._send_if_idle(context, machine, command, attempts)
         return Mended(sent, newest)
 

@@ -32,7 +32,7 @@ from orchord_workers.step_runner import StepRunner, Work, failed_result
 def timed_out_result(step: Step, retry_number: int) -> StepResult:
     """Return the result of an attempt whose process was ended because its step did not stop at its time limit."""
     message = timeout_message(step.key, step.timeout_seconds or 0.0)
-    message += " It did not stop when it was told to, so its process was ended; its log shows where it stood."
+    message += " It did not stop when it was told to, so its process was ended; its worker's log shows where it stood."
     error = ErrorInfo(StepTimeoutError.__name__, message)
     delay = retry_delay_seconds(StepTimeoutError(message), step.retry, retry_number)
     if delay is None:

@@ -20,7 +20,6 @@ from orchord.spi import (
     FinishResult,
     Progress,
     RunStatus,
-    Skip,
     SkipStep,
     Step,
     StepResult,
@@ -28,6 +27,7 @@ from orchord.spi import (
     run_in_process,
     utc_now,
 )
+from orchord_workers.canceling import cancel_rest
 from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
 from orchord_workers.persistence import finish_patiently, patiently
@@ -49,7 +49,7 @@ def run_whole(runner: StepRunner, run_id: str) -> None:
         logger.info("Ignored a second copy of run %s: another process works on it", run_id)
         return
     if run.status is RunStatus.CANCELING:
-        cancel_rest(runner, context)
+        end_canceled(runner, context)
         return
     sink = WorkerSink(runner, run_id, attempts)
     if context.job is None or context.resolved is None:
@@ -76,7 +76,7 @@ def run_whole(runner: StepRunner, run_id: str) -> None:
         sink.release(lambda step_key: failed_result(step_key, fault, utc_now()))
         raise
     if sink.run_status is None and runner.instance.storage.runs.get(run_id).status is RunStatus.CANCELING:
-        cancel_rest(runner, context)
+        end_canceled(runner, context)
 
 
 class WorkerSink(StoredSink):
@@ -92,6 +92,7 @@ class WorkerSink(StoredSink):
         )
         self._notify_end = runner.notify_end
         self._board = runner.interrupts.board
+        self._slots = runner.slots
 
     def store(self, finish: Finish) -> FinishResult:
         """Send one finish to storage, however long that takes."""
@@ -111,6 +112,7 @@ class WorkerSink(StoredSink):
         """Store how an attempt ended; its time limit is over."""
         self._board.limit(None)
         super().finish(step, attempt, result, skips, ends_run)
+        self._slots.freed(step.pool)
 
     def release(self, result_of: Callable[[str], StepResult]) -> None:
         """End the attempt that this process still holds, if any, when it stops working on the run."""
@@ -169,17 +171,8 @@ def fail_what_is_left(context: RunContext, sink: WorkerSink, fault: ErrorInfo, a
             sink.finish(step, number, result, rest if is_last else (), ends_run=is_last)
 
 
-def cancel_rest(runner: StepRunner, context: RunContext) -> None:
-    """End a run that is being canceled: every step that has not ended will not run."""
-    run_id = context.run.run_id
-    attempts = runner.instance.storage.attempts.of_run(run_id)
-    latest = latest_attempts(attempts)
-    skips = []
-    for step in context.plan.steps:
-        attempt = latest.get(step.key)
-        if attempt is None or attempt.status not in STEP_END_STATUSES:
-            number = 1 if attempt is None else attempt.attempt + 1
-            skips.append(Skip(step.key, AttemptStatus.CANCELED, "not run, as the run was canceled", number))
-    ended = runner.instance.storage.attempts.record_skips(run_id, skips, utc_now(), ends_run=True)
+def end_canceled(runner: StepRunner, context: RunContext) -> None:
+    """End a run that is being canceled, and tell those who wait for it."""
+    ended = cancel_rest(runner.instance.storage, context.run.run_id, context.plan)
     if ended is not None:
-        runner.notify_end(run_id, ended)
+        runner.notify_end(context.run.run_id, ended)

@@ -120,11 +120,12 @@ def wait(run_id: str, timeout: float | None, as_json: bool) -> int:
 
 @run.command("cancel")
 @click.argument("run_id")
+@click.option("--force", is_flag=True, help="CANCELED at once; its steps are stopped all the same.")
 @json_option
-def cancel(run_id: str, as_json: bool) -> None:
+def cancel(run_id: str, force: bool, as_json: bool) -> None:
     """Cancel a run: no further step starts, and steps that run are interrupted."""
     with opened_instance() as instance:
-        canceled = instance.cancel(run_id)
+        canceled = instance.cancel(run_id, force=force)
     if as_json:
         print_json(run_record(canceled))
     else:

@@ -7,6 +7,7 @@ return is ended by a thread of the interpreter's own that needs no lock, in proc
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ class _Ending:
     """Whether this process may be ended when a step does not stop, and how long after its limit."""
 
     grace_seconds: float | None = None
+    log_descriptor: int = 2
 
 
 def end_process_of_stuck_steps(grace_seconds: float | None = HARD_GRACE_SECONDS) -> None:
@@ -31,6 +33,8 @@ def end_process_of_stuck_steps(grace_seconds: float | None = HARD_GRACE_SECONDS)
     For processes that are replaced when they die and whose attempts are then taken care of by others.
     """
     _Ending.grace_seconds = grace_seconds
+    if grace_seconds is not None and _Ending.log_descriptor == 2:
+        _Ending.log_descriptor = os.dup(2)
 
 
 def held_to(seconds: float | None, step_key: str) -> AbstractContextManager[None]:
@@ -72,12 +76,12 @@ def _held_to(seconds: float, step_key: str) -> Iterator[None]:
 
 @contextmanager
 def _ended_after(seconds: float) -> Iterator[None]:
-    """End the process, with all stacks on standard error, unless the context is left in time."""
+    """End the process, with all stacks on what was standard error at first, unless the context is left in time."""
     if _Ending.grace_seconds is None:
         yield
         return
-    # By number: what the step prints is caught at the descriptor, so the stacks stand in the step's own log.
-    faulthandler.dump_traceback_later(seconds + _Ending.grace_seconds, exit=True, file=2)
+    # Not to where the step prints now: a file of its own that gets its name from Python would be lost with the process.
+    faulthandler.dump_traceback_later(seconds + _Ending.grace_seconds, exit=True, file=_Ending.log_descriptor)
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from orchord.storage import Storage
 
 _NOT_STARTED = frozenset({RunStatus.QUEUED, RunStatus.NOT_STARTED, RunStatus.STARTING})
+_UNDER_WAY = frozenset({RunStatus.STARTED, RunStatus.CANCELING})
 
 
 class RunControl:
@@ -61,8 +62,10 @@ class RunControl:
         """
         return reexecute(self._whole(), run_id, strategy, tags, run_config)
 
-    def cancel(self, run_id: str) -> Run:
-        """Cancel a run and return it: CANCELED when no step has begun, else CANCELING until its steps have ended.
+    def cancel(self, run_id: str, *, force: bool = False) -> Run:
+        """Cancel a run and return it: CANCELED when nobody works on it, else CANCELING until its steps have stopped.
+
+        With ``force`` it is CANCELED at once, and its steps are stopped all the same.
 
         Raises:
             RunNotFoundError: there is no such run.
@@ -71,12 +74,17 @@ class RunControl:
         now = utc_now()
         canceled = Event(EventType.RUN_CANCELED, now, "Run canceled before it began.", level=30)
         canceling = Event(EventType.RUN_CANCELING, now, "Run is being canceled.", level=30)
+        forced = Event(EventType.RUN_CANCELED, now, "Run canceled by force.", level=30)
         runs = self.storage.runs
         if runs.set_status(run_id, RunStatus.CANCELED, allowed_from=_NOT_STARTED, event=canceled):
             return runs.get(run_id)
-        runs.set_status(run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, event=canceling)
+        is_over = False
+        if force:
+            is_over = runs.set_status(run_id, RunStatus.CANCELED, allowed_from=_UNDER_WAY, event=forced)
+        else:
+            runs.set_status(run_id, RunStatus.CANCELING, allowed_from={RunStatus.STARTED}, event=canceling)
         run = runs.get(run_id)
-        if run.status.is_terminal:
+        if run.status.is_terminal and not is_over:
             raise ConflictError(f"Run {run_id} has ended ({run.status}) and cannot be canceled.")
         self.run_launcher.terminate(run_id)
         return runs.get(run_id)

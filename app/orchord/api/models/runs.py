@@ -162,6 +162,12 @@ class RunListQuery(RequestModel):
     limit: Annotated[int, Field(ge=1, le=500)] = 50
 
 
+class CancelQuery(RequestModel):
+    """How a run is canceled."""
+
+    force: bool = Field(default=False, description="CANCELED at once; its steps are stopped all the same.")
+
+
 class WaitQuery(RequestModel):
     """How long to wait."""
 

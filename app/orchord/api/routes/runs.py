@@ -10,6 +10,7 @@ from urllib.parse import quote
 from flask import Response
 
 from orchord.api.models.runs import (
+    CancelQuery,
     LaunchBody,
     LaunchHeader,
     LaunchQuery,
@@ -123,10 +124,10 @@ def wait_for_run(path: RunPath, query: WaitQuery) -> RunBody:
 
 
 @routes.post("/runs/<run_id>/cancel", {200: RunBody}, problems=(409,))
-def cancel_run(path: RunPath) -> RunBody:
+def cancel_run(path: RunPath, query: CancelQuery) -> RunBody:
     """Cancel a run: no further step starts, those that run are interrupted. 409 when it has ended."""
     found_run(path.run_id)
-    return shown(the_instance().cancel(path.run_id))
+    return shown(the_instance().cancel(path.run_id, force=query.force))
 
 
 @routes.post("/runs/<run_id>/reexecute", {201: RunBody}, problems=(409,))
