@@ -23,14 +23,16 @@ from orchord.execution import ExecutionInterrupted, Progress, StepRequest, StepR
 from orchord.execution.retries import retry_delay_seconds
 from orchord.execution.time_limit import HARD_GRACE_SECONDS, end_process_of_stuck_steps, timeout_message
 from orchord.instance import InstanceConfig, OrchordInstance
-from orchord.instance.coordinators import RunCoordinator
+from orchord.instance.coordinators import QueuedRunCoordinator, RunCoordinator
 from orchord.instance.courier import Courier
 from orchord.instance.evaluation import Evaluation, TickTimeLimitExceeded, evaluate
 from orchord.instance.heartbeat import Heartbeat
 from orchord.instance.instigators import Instigator, instigators
 from orchord.instance.launch import PreparedRun, hand_over
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
+from orchord.instance.queue_section import QueueSettings
 from orchord.instance.recording import EXECUTED_BY_TAG
+from orchord.instance.run_queue import RunQueue, unlimited_queue
 from orchord.instance.sections import CelerySettings
 from orchord.instance.sink import StoredSink, as_skips
 from orchord.location import CodeLocation, LocationTarget, load_location
@@ -39,7 +41,7 @@ from orchord.plan.machine import EndRun, RunMachine, SkipStep, StartStep, StepEn
 from orchord.plan.model import ExecutionPlan, Step
 from orchord.runs import STEP_END_STATUSES, Attempt, AttemptStatus, Part, PartStatus, Run, RunStatus
 from orchord.settings import Settings
-from orchord.storage import Storage
+from orchord.storage import PoolWaiter, Storage
 from orchord.storage.values import (
     Claim,
     ClaimResult,
@@ -136,9 +138,12 @@ __all__ = [
     "OrchordInstance",
     "Part",
     "PartStatus",
+    "PoolWaiter",
     "PreparedRun",
     "ProcessEnd",
     "Progress",
+    "QueueSettings",
+    "QueuedRunCoordinator",
     "ResolvedRunConfig",
     "Run",
     "RunChange",
@@ -147,6 +152,7 @@ __all__ = [
     "RunLauncher",
     "RunMachine",
     "RunNotFoundError",
+    "RunQueue",
     "RunStatus",
     "RunWatch",
     "Settings",
@@ -195,6 +201,7 @@ __all__ = [
     "steps_queue",
     "ticks_queue",
     "timeout_message",
+    "unlimited_queue",
     "utc_now",
     "whole_run_task_id",
 ]

@@ -22,6 +22,7 @@ from celery.beat import Service
 from orchord.spi import (
     WAKE_CHANGES,
     WAKE_CLOCK,
+    WAKE_QUEUE,
     DaemonRow,
     OrchordInstance,
     Settings,
@@ -36,6 +37,7 @@ from orchord_beat.dispatcher import Dispatcher
 from orchord_beat.leadership import STAND_BY_SECONDS, Leadership
 from orchord_beat.loops import Loop, LoopThreads, Watchdog
 from orchord_beat.monitor import Monitor
+from orchord_beat.queue_loop import QueueLoop
 from orchord_beat.retention import Retention
 from orchord_beat.scheduler import OrchordScheduler
 from orchord_beat.tick_watch import TickWatch
@@ -83,9 +85,12 @@ class Daemon:
         changes = Loop("changes", dispatcher.dispatch, CHANGES_SECONDS, leads)
         self._wakes.on(WAKE_CHANGES, changes.wake)
         self._wakes.on(WAKE_CLOCK, self._read_again)
+        queue = Loop("queue", QueueLoop(self._process.instance, self._process).run_once, 1.0)
+        self._wakes.on(WAKE_QUEUE, queue.wake)
         watch = TickWatch(self.instance, self.waiting_messages)
         return [
             changes,
+            queue,
             Loop("ticks", watch.look, tick_watch.LOOK_SECONDS, leads),
             Loop("monitor", self._monitoring(), monitoring.LOOK_SECONDS, leads),
             Loop("retention", Retention(self.instance).purge, retention.LOOK_SECONDS, leads),

@@ -112,14 +112,18 @@ class Canvas:
         delay_seconds: float | None = None,
     ) -> None:
         """Send one step to the workers of the run's location, to the queue and with the priority that its op names."""
+        step = plan.by_key.get(message.step_key)
+        numbers = (message.attempt, message.retry_number)
+        # The claim needs the pool before the worker has the plan at hand.
+        pool = () if step is None or step.pool is None else (step.pool,)
         self._send(
             STEP_TASK,
-            (parts_to_wire(parts), message.run_id, message.step_key, message.attempt, message.retry_number),
+            (parts_to_wire(parts), message.run_id, message.step_key, *numbers, *pool),
             run,
             task_id=message.task_id,
             shadow=shown_name(run.job_name, message.step_key),
             countdown=delay_seconds,
-            step=plan.by_key.get(message.step_key),
+            step=step,
         )
 
     def send_whole_run(self, run: Run, attempt: int = 1) -> None:

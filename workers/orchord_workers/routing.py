@@ -82,8 +82,12 @@ def queue_of(step: Step | None) -> str | None:
 
 
 def may_follow(plan: ExecutionPlan, ended: str, step_key: str) -> bool:
-    """Return whether the process that ran one step may go on with another: their queues are the same."""
-    return queue_of(plan.by_key.get(ended)) == queue_of(plan.by_key.get(step_key))
+    """Return whether the process that ran one step may go on with another: their queues are the same.
+
+    A step that needs a slot of a pool is sent: its claim is not the quick one, and others may come before it.
+    """
+    step = plan.by_key.get(step_key)
+    return queue_of(plan.by_key.get(ended)) == queue_of(step) and (step is None or step.pool is None)
 
 
 def run_priority(run: Run) -> int:

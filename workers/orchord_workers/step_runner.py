@@ -58,6 +58,7 @@ from orchord_workers.contexts import RunContext, RunContexts, missing_step
 from orchord_workers.interrupts import Interrupts
 from orchord_workers.persistence import finish_patiently, patiently
 from orchord_workers.routing import may_follow
+from orchord_workers.slots import Slots
 
 logger = logging.getLogger(__name__)
 
@@ -125,6 +126,7 @@ class StepRunner:
         self.interrupts = interrupts or Interrupts()
         self.notify_end = notify_end
         self.may_carry_on = may_carry_on
+        self.slots = Slots(instance, canvas, contexts)
 
     def run(self, message: StepMessage, parts: Sequence[Part], *, redelivered: bool = False) -> None:
         """Carry out one message, and what follows from it as long as that is quick.
@@ -206,6 +208,8 @@ class StepRunner:
         if not stored.accepted:
             logger.warning("The end of %s was refused: another worker has taken the attempt over", message.task_id)
             return None
+        step = context.plan.by_key.get(message.step_key)
+        self.slots.freed(None if step is None else step.pool)
         if retry_at is not None:
             self._send_retry(context, work, result.retry_delay_seconds or 0.0)
             return None
@@ -277,6 +281,7 @@ class StepRunner:
             worker_id=self.holder.worker_id,
             process_id=self.holder.process_id,
             at=utc_now(),
+            pool=message.pool,
         )
 
     def _context_or_fail(self, run_id: str, make: Callable[[], RunContext]) -> RunContext | None:
@@ -329,7 +334,9 @@ class StepRunner:
             self.end_without_running(context, message.step_key, decision.status, decision.reason)
 
     def _not_claimed(self, message: StepMessage, claim: ClaimResult, *, redelivered: bool) -> None:
-        if claim.run_status is RunStatus.CANCELING and claim.existing in NOT_ENDED_NOR_RUNNING:
+        if claim.waits_for_pool is not None:
+            logger.info("%s waits for a slot of pool '%s'", message.task_id, claim.waits_for_pool)
+        elif claim.run_status is RunStatus.CANCELING and claim.existing in NOT_ENDED_NOR_RUNNING:
             context = self.contexts.read(message.run_id)
             attempts = self.instance.storage.attempts.of_run(message.run_id) if claim.existing else []
             earlier = [attempt.attempt for attempt in attempts if attempt.step_key == message.step_key]

@@ -45,9 +45,15 @@ def register_tasks(process: WorkerProcess) -> None:
 
     @app.task(name=STEP_TASK, base=FencedTask, bind=True)  # type: ignore[untyped-decorator]
     def step(
-        self: Task, raw_parts: list[Any], run_id: str, step_key: str, attempt: int = 1, retry_number: int = 0
+        self: Task,
+        raw_parts: list[Any],
+        run_id: str,
+        step_key: str,
+        attempt: int = 1,
+        retry_number: int = 0,
+        pool: str | None = None,
     ) -> None:
-        message = StepMessage(run_id, step_key, attempt, retry_number)
+        message = StepMessage(run_id, step_key, attempt, retry_number, pool)
         redelivered = bool((self.request.delivery_info or {}).get("redelivered"))
         with requeued_when_storage_is_away():
             process.runner.run(message, parts_from_wire(raw_parts), redelivered=redelivered)

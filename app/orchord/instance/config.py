@@ -23,6 +23,7 @@ from orchord.instance.plugins import (
     PluginSpec,
     parse_plugin,
 )
+from orchord.instance.queue_section import parse_queue
 from orchord.instance.retention_section import parse_retention
 from orchord.instance.section_reader import read_section, shown_value
 from orchord.instance.sections import (
@@ -149,6 +150,9 @@ class InstanceConfig(msgspec.Struct, frozen=True):
             storage_pool=place.pool,
             file=file,
         )
+        if config.run_coordinator.target == QUEUED_RUN_COORDINATOR:
+            # Whoever uses the queue makes its coordinator, maybe late; its mistakes are told with all others.
+            parse_queue(config.run_coordinator.config, config.concurrency, mistakes)
         if mistakes:
             raise InstanceConfigError(headline, mistakes)
         plugins = tuple(spec for spec in (launcher, config.run_coordinator, compute_logs, scheduler) if spec)

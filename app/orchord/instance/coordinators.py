@@ -1,6 +1,7 @@
 """The port of run coordinators: what decides when a recorded run goes to the run launcher.
 
-Here are the port and the default, which waits for nothing. Launchers are launchers.py.
+Here are the port, the default, which waits for nothing, and the one with a queue (run_queue.py). Launchers are
+launchers.py.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from orchord.errors import InstanceConfigError, did_you_mean
 from orchord.instance.launchers import LaunchRunContext
+from orchord.instance.queue_section import QueueConfig, parse_queue
+from orchord.instance.run_queue import RunQueue
 from orchord.runs import RunStatus
 
 if TYPE_CHECKING:
@@ -52,3 +57,31 @@ class DefaultRunCoordinator(RunCoordinator):
             BrokerUnavailableError: the launcher cannot hand it over.
         """
         self.instance.run_launcher.launch_run(context)
+
+
+class QueuedRunCoordinator(RunCoordinator):
+    """Puts every run into the queue of the database, which it leaves by the limits and its priority.
+
+    Attributes:
+        queue: the queue, as the daemon works on it too.
+
+    Config keys: ``max_concurrent_runs`` (10; -1: no limit; 0: none goes), ``tag_concurrency_limits``,
+    ``dequeue_interval_seconds`` (5), ``dequeue_use_threads``, ``dequeue_num_workers``,
+    ``block_op_concurrency_limited_runs``, and two that are accepted only: ``max_user_code_failure_retries`` and
+    ``user_code_failure_retry_delay``.
+    """
+
+    config_keys = frozenset(field.name for field in msgspec.structs.fields(QueueConfig))
+    initial_status = RunStatus.QUEUED
+
+    def __init__(self, instance: OrchordInstance, config: Mapping[str, Any]) -> None:
+        mistakes: list[str] = []
+        settings = parse_queue(config, instance.config.concurrency, mistakes)
+        if mistakes:
+            raise InstanceConfigError("run_coordinator QueuedRunCoordinator cannot be configured", mistakes)
+        super().__init__(instance, config)
+        self.queue = RunQueue(instance, settings)
+
+    def submit_run(self, context: LaunchRunContext) -> None:
+        """Let the run go at once, if the limits allow it; else it waits in the queue."""
+        self.queue.submit(context)

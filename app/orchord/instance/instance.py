@@ -26,6 +26,7 @@ from orchord.runs import Run
 from orchord.settings import Settings
 from orchord.snapshot import JobSnapshot, LocationSnapshot
 from orchord.storage import LocationRow, Storage
+from orchord.storage.pool_store import PoolRules
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class OrchordInstance(InstanceReaders, InstigatorControl, RunControl):
         self.home = home
         self.config = config
         self.storage = Storage.open(config.storage_url, **config.storage_pool)
+        pools = config.concurrency.pools
+        self.storage.pools.rules = PoolRules(pools.default_limit, per_run=pools.granularity == "run")
 
     @classmethod
     def from_home(cls, settings: Settings) -> OrchordInstance:

@@ -5,13 +5,13 @@ The settings come from coordinators.py, what runs now and the queue itself from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from orchord.instance.sections import TagConcurrencyLimit
 from orchord.runs import Run
-from orchord.storage.encoding import FIRST_POOLS_TAG, POOL_TAG, first_pools_value
+from orchord.storage.encoding import FIRST_POOLS_TAG, POOL_TAG, first_pools_value, indexed_tags
 from orchord.storage.queue_store import Full, PoolsUnderWay, PoolUse, UnderWay
 
 DEFAULT_MAX_CONCURRENT_RUNS = 10
@@ -92,6 +92,12 @@ class RunLimits:
             return "The run queue is paused: max_concurrent_runs is 0."
         return f"As many runs are under way as max_concurrent_runs allows: {most}."
 
+    def reason_of(self, run: Run) -> str | None:
+        """Return why a run waits, as far as this look tells; None: it may be about to go."""
+        tags = indexed_tags(run)
+        fits = (item.reason for item in self.full if item.key in tags and item.value in (None, tags[item.key]))
+        return next(fits, self.reason)
+
     def admit(self, run: Run) -> bool:
         """Count the run in and return True, or return False when a limit holds it back."""
         if self.room == 0 or self._is_held_back(run):
@@ -162,13 +168,3 @@ class RunLimits:
 
 def _pools_word(pools: Sequence[str]) -> str:
     return "pool" if len(pools) == 1 else "pools"
-
-
-def limits_of(
-    max_concurrent_runs: int | None,
-    tag_limits: Sequence[TagConcurrencyLimit],
-    pools: Mapping[str, object],
-) -> QueueLimits:
-    """Return limits as the queue's settings say them: -1 runs are no limit, None is the default."""
-    most = DEFAULT_MAX_CONCURRENT_RUNS if max_concurrent_runs is None else max_concurrent_runs
-    return QueueLimits(None if most < 0 else most, tuple(tag_limits), **pools)  # type: ignore[arg-type]

@@ -7,18 +7,24 @@ user code (recording.py). They differ in what they add around it.
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TypeVar
+
+import msgspec
 
 from orchord.events import utc_now
 from orchord.execution import StepResult
 from orchord.plan.machine import SkipStep
 from orchord.plan.model import Step
 from orchord.runs import AttemptStatus, RunStatus
-from orchord.storage import Claim, Finish, FinishResult, Skip, Storage
+from orchord.storage import Claim, ClaimResult, Finish, FinishResult, Skip, Storage
 
 Answer = TypeVar("Answer")
+
+# How often a process that waits for a slot of a pool looks whether there is one.
+POOL_LOOK_SECONDS = 0.2
 
 
 class StoredSink:
@@ -53,7 +59,10 @@ class StoredSink:
         self._retries = dict(retries or {})
 
     def claim(self, step: Step, attempt: int) -> bool:
-        """Claim an attempt; False when the run does not go on, or another process has the step."""
+        """Claim an attempt; False when the run does not go on, or another process has the step.
+
+        A step that needs a slot of a pool waits here until it has one.
+        """
         self._token = secrets.token_hex(8)
         claim = Claim(
             run_id=self.run_id,
@@ -64,8 +73,28 @@ class StoredSink:
             worker_id=self._worker_id,
             process_id=self._process_id,
             at=utc_now(),
+            pool=step.pool,
+            in_place=True,
         )
-        return self.insist(lambda: self.storage.attempts.claim(claim)).claimed
+        result = self.insist(lambda: self.storage.attempts.claim(claim))
+        return self._claim_in_turn(claim).claimed if result.waits_for_pool is not None else result.claimed
+
+    def _claim_in_turn(self, claim: Claim) -> ClaimResult:
+        """Claim again and again until the pool has a slot for the step."""
+        pause = threading.Event()
+
+        def again() -> ClaimResult:
+            return self.storage.attempts.claim(msgspec.structs.replace(claim, at=utc_now()))
+
+        try:
+            while True:
+                pause.wait(POOL_LOOK_SECONDS)
+                result = self.insist(again)
+                if result.waits_for_pool is None:
+                    return result
+        except BaseException:
+            self.insist(lambda: self.storage.pools.forget(claim.run_id, claim.step_key))
+            raise
 
     def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Store how an attempt ended, and all that came of it."""

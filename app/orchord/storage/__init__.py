@@ -1,7 +1,7 @@
-"""The only place with SQL: runs, attempts, events, assets, locations and workers, on SQLite and PostgreSQL.
+"""The only place with SQL: runs and their steps, assets, ticks, locations, workers and daemons, on both engines.
 
 Open it with ``Storage.open(url)``. The statements that every step pays for are in postgres_statements.py and
-sqlite_statements.py; everything else is SQLAlchemy Core in one module per subject. Values that go in and come
+sqlite_hot_path.py; everything else is SQLAlchemy Core in one module per subject. Values that go in and come
 out are orchord.runs, orchord.events and values.py.
 """
 
@@ -14,6 +14,7 @@ from orchord.storage.values import (
     FinishResult,
     Lease,
     LocationRow,
+    PoolWaiter,
     RunChange,
     RunFilter,
     Skip,
@@ -30,6 +31,7 @@ __all__ = [
     "FinishResult",
     "Lease",
     "LocationRow",
+    "PoolWaiter",
     "RunChange",
     "RunFilter",
     "Skip",

@@ -21,7 +21,7 @@ from orchord.storage.database import Database
 from orchord.storage.encoding import as_utc
 from orchord.storage.event_store import insert_events
 from orchord.storage.hot_path import HotPath
-from orchord.storage.schema import attempts, pool_waiters, pools, runs
+from orchord.storage.schema import attempts, pool_waiters, pools, runs, workers
 from orchord.storage.values import Claim, ClaimResult, PoolHolder, PoolState, PoolWaiter
 
 # One lock class for pools: 'POOL'. The second number is the pool's hash.
@@ -96,6 +96,10 @@ class PoolStore:
             called += self._database.transact(partial(self._call, pool=row.pool))
         return called
 
+    def has_waiters(self) -> bool:
+        """Return whether any step waits for a slot."""
+        return bool(self._database.rows(sa.select(pool_waiters.c.pool).limit(1)))
+
     def waiters_of_run(self, run_id: str) -> list[PoolWaiter]:
         """Return the steps of a run that wait for slots."""
         query = _WAITERS.where(pool_waiters.c.run_id == run_id).order_by(pool_waiters.c.since)
@@ -104,6 +108,19 @@ class PoolStore:
     def forget_process(self, worker_id: str, process_id: int) -> None:
         """Take away what a process that has died waited for in place."""
         gone = (pool_waiters.c.worker_id == worker_id, pool_waiters.c.process_id == process_id)
+        self._database.transact(lambda connection: connection.execute(sa.delete(pool_waiters).where(*gone)))
+
+    def forget(self, run_id: str, step_key: str) -> None:
+        """Take away one waiter."""
+        keys = {"run_id": run_id, "step_key": step_key}
+        self._database.transact(lambda connection: connection.execute(_FORGET, keys))
+
+    def forget_silent(self, last_seen_before: datetime) -> None:
+        """Take away those who wait in place and whose worker has not been seen since, or is not known."""
+        seen = sa.select(workers.c.worker_id).where(
+            workers.c.worker_id == pool_waiters.c.worker_id, workers.c.last_seen_at >= last_seen_before
+        )
+        gone = (pool_waiters.c.worker_id.is_not(None), pool_waiters.c.since < last_seen_before, ~seen.exists())
         self._database.transact(lambda connection: connection.execute(sa.delete(pool_waiters).where(*gone)))
 
     def forget_dead(self) -> int:

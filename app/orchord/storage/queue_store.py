@@ -66,10 +66,13 @@ class Full(msgspec.Struct, frozen=True):
 class Chooser(Protocol):
     """Decides which of the queued runs go. One object for one look."""
 
-    #: The tags by which there are limits.
-    tag_keys: Collection[str]
-    #: Whether full pools hold runs back.
-    looks_at_pools: bool
+    @property
+    def tag_keys(self) -> Collection[str]:
+        """The tags by which there are limits."""
+
+    @property
+    def looks_at_pools(self) -> bool:
+        """Whether full pools hold runs back."""
 
     def begin(self, under_way: UnderWay) -> None:
         """Take note of what runs now. Called first, once."""
@@ -142,6 +145,11 @@ class QueueStore:
             return sum(map(len, changed.values()))
 
         return self._database.transact(work)
+
+    def explain_one(self, run_id: str, reason: str | None) -> None:
+        """Note why one queued run waits."""
+        own = sa.update(runs).where(runs.c.run_id == run_id, _IS_QUEUED).values(waits_for=reason)
+        self._database.transact(lambda connection: connection.execute(own))
 
     def _changed_reasons(
         self, connection: sa.Connection, full: Sequence[Full], otherwise: str | None
