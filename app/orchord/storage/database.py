@@ -101,7 +101,7 @@ class Database:
             yield connection
 
     def rows(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
-        """Return all rows of one statement that only reads; sent again once when the connection was dead."""
+        """Return all rows of one statement that may be sent twice: it is, when the connection was dead."""
 
         def fetch() -> Sequence[sa.Row[Any]]:
             with self._exclusive(), self.engine.connect() as connection:

@@ -303,7 +303,7 @@ ticks = sa.Table(
     sa.UniqueConstraint("location", "kind", "name", "tick_key"),
     sa.Index("ix_ticks_page", "location", "kind", "name", "tick_id"),
     sa.Index("ix_ticks_open", "planned_at", postgresql_where=sa.text(OPEN_TICK), sqlite_where=sa.text(OPEN_TICK)),
-    sa.Index("ix_ticks_ended", "ended_at"),
+    sa.Index("ix_ticks_ended", "kind", "status", "ended_at"),
     sa.Index(
         "uq_ticks_under_way",
         "location",

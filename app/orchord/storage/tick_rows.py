@@ -22,7 +22,6 @@ CLOCK_PREFIX = "due:"
 # One lock for whoever makes such ticks on PostgreSQL: 'TICK'. Both of two leaders at once would see no open tick.
 _MAKING = 0x5449434B & 0x7FFFFFFF
 
-_OPEN = (TickStatus.PENDING.value, TickStatus.STARTED.value)
 _run_ids_decoder = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -43,6 +42,11 @@ def insert_ticks(connection: sa.Connection, new: Sequence[NewTick]) -> list[Tick
     return sorted(made, key=lambda tick: order[(tick.key, tick.tick_key)])
 
 
+def is_open(rows: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Return the condition for ticks that have not ended, in the very words of their index: SQLite compares words."""
+    return rows.c.status.in_([sa.literal_column("'PENDING'"), sa.literal_column("'STARTED'")])
+
+
 def _by_key(values: dict[str, Any]) -> tuple[str, ...]:
     return (values["location"], values["kind"], values["name"], values["tick_key"])
 
@@ -52,11 +56,9 @@ def _without_open_lanes(connection: sa.Connection, new: Sequence[NewTick]) -> Se
         return new
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MAKING})
-    is_open = (ticks.c.status.in_([sa.literal_column(f"'{status}'") for status in _OPEN]), ticks.c.lane.is_not(None))
     by_clock = ticks.c.tick_key.startswith(CLOCK_PREFIX)
-    busy = {
-        tuple(row) for row in connection.execute(sa.select(ticks.c.location, ticks.c.lane).where(*is_open, by_clock))
-    }
+    found = sa.select(ticks.c.location, ticks.c.lane).where(is_open(ticks), ticks.c.lane.is_not(None), by_clock)
+    busy = {tuple(row) for row in connection.execute(found)}
     wanted = []
     for tick in new:
         lane = (tick.key.location, tick.lane)

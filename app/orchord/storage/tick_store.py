@@ -18,13 +18,13 @@ from orchord.storage.failures import is_unique_violation
 from orchord.storage.instigator_store import plan_until
 from orchord.storage.schema import ticks
 from orchord.storage.tick_end import end_tick
-from orchord.storage.tick_rows import insert_ticks, tick_of
+from orchord.storage.tick_rows import insert_ticks, is_open, tick_of
 from orchord.storage.values import TickEnd, TickFinished
 from orchord.ticks import FINAL_TICK_STATUSES, InstigatorKey, InstigatorKind, NewTick, Tick, TickStatus
 
 _PENDING = ticks.c.status == sa.literal_column("'PENDING'")
 _STARTED = ticks.c.status == sa.literal_column("'STARTED'")
-_OPEN = ticks.c.status.in_([sa.literal_column("'PENDING'"), sa.literal_column("'STARTED'")])
+_OPEN = is_open(ticks)
 _FREE = {"status": TickStatus.PENDING.value, "token": None, "worker_id": None, "started_at": None, "sent_at": None}
 
 
@@ -63,7 +63,8 @@ class TickStore:
         Returns:
             The tick as it is now; None when it is not PENDING or another tick of its lane is under way.
         """
-        return self._claimed(ticks.c.tick_id == tick_id, token, worker_id, at)
+        this = ticks.c.tick_id == tick_id
+        return self._claimed(this, this, token, worker_id, at)
 
     def claim_next(self, location: str, lane: str, token: str, worker_id: str, at: datetime) -> Tick | None:
         """Take the oldest PENDING tick of a lane; None when there is none or the lane is busy."""
@@ -72,12 +73,14 @@ class TickStore:
             sa.select(sa.func.min(waiting.c.tick_id))
             .where(
                 waiting.c.status == sa.literal_column("'PENDING'"),
+                is_open(waiting),
                 waiting.c.location == location,
                 waiting.c.lane == lane,
             )
             .scalar_subquery()
         )
-        return self._claimed(ticks.c.tick_id == oldest, token, worker_id, at)
+        of_lane = sa.and_(ticks.c.location == location, ticks.c.lane == lane)
+        return self._claimed(ticks.c.tick_id == oldest, of_lane, token, worker_id, at)
 
     def finish(self, end: TickEnd) -> TickFinished:
         """End a tick with all that came of it, or write nothing at all when the token no longer holds it.
@@ -179,7 +182,14 @@ class TickStore:
         deleted = sa.delete(ticks).where(ticks.c.tick_id.in_(old.scalar_subquery()))
         return self._database.transact(lambda connection: connection.execute(deleted).rowcount)
 
-    def _claimed(self, which: sa.ColumnElement[bool], token: str, worker_id: str, at: datetime) -> Tick | None:
+    def _claimed(
+        self,
+        which: sa.ColumnElement[bool],
+        among: sa.ColumnElement[bool],
+        token: str,
+        worker_id: str,
+        at: datetime,
+    ) -> Tick | None:
         other = ticks.alias()
         lane_is_busy = sa.exists().where(
             other.c.location == ticks.c.location,
@@ -194,18 +204,16 @@ class TickStore:
             .returning(*ticks.c)
         )
 
-        def work(connection: sa.Connection) -> Tick | None:
-            row = connection.execute(taken).first()
-            if row is None:
-                row = connection.execute(sa.select(ticks).where(ticks.c.token == token, _STARTED)).first()
-            return None if row is None else tick_of(row)
-
         try:
-            return self._database.transact(work)
+            # One statement, so one round trip and no transaction around it. Sent again, it finds its own token.
+            rows = self._database.rows(taken) or self._database.rows(
+                sa.select(ticks).where(among, _STARTED, ticks.c.token == token)
+            )
         except sa.exc.IntegrityError as error:
             if not is_unique_violation(error):
                 raise
             return None  # Another tick of the lane was claimed in the same moment.
+        return tick_of(rows[0]) if rows else None
 
     def _read(self, query: sa.Select[Any]) -> list[Tick]:
         return [tick_of(row) for row in self._database.rows(query)]
