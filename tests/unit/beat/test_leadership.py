@@ -28,7 +28,7 @@ class Daemon:
 @pytest.fixture
 def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("orchord_beat.leadership.time.monotonic", lambda: now[0])
     return now
 
 

@@ -81,7 +81,7 @@ class TestTheWatchdog:
     @pytest.fixture
     def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         now = [1000.0]
-        monkeypatch.setattr(loops.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr("orchord_beat.loops.time.monotonic", lambda: now[0])
         return now
 
     def test_a_loop_that_hangs_is_seen(self, clock: list[float]) -> None:
