@@ -222,13 +222,9 @@ def test_asset_sensors_see_every_event_and_ask_for_assets(ticking: Ticking):
 
 def test_run_status_sensors_are_given_the_run_and_its_event(ticking: Ticking):
     ticking.start()
-    launched, _ = (
-        ticking.instance.launch(LaunchRequest("hello", location=None)) if ticking.tick_workers() else (None, 0)
-    )
-    if launched is None:
-        eventually(ticking.tick_workers, 20)
-        launched, _ = ticking.instance.launch(LaunchRequest("hello"))
-    failed, _ = ticking.instance.launch(LaunchRequest("failing"))
+    eventually(ticking.tick_workers, 20, because="it publishes its jobs first")
+    launched, _ = ticking.instance.launch(LaunchRequest(job_name="hello"))
+    failed, _ = ticking.instance.launch(LaunchRequest(job_name="failing"))
     ticking.wait_for_runs(launched.run_id, failed.run_id)
     payload = {"run_id": launched.run_id, "status": "SUCCESS"}
     tick = ticking.evaluated("on_success", f"run:{launched.run_id}:SUCCESS", payload=payload)
