@@ -25,6 +25,7 @@ _COMMANDS = {
     "schedule": ("orchord.cli.schedules:schedule", "List schedules, turn them on and off, and read their ticks."),
     "sensor": ("orchord.cli.sensors:sensor", "List sensors, turn them on and off, push to them, and read their ticks."),
     "definitions": ("orchord.cli.definitions:definitions", "Check that a code location loads."),
+    "doctor": ("orchord.cli.doctor:doctor", "List what is wrong in the instance, and mend it."),
     "instance": ("orchord.cli.instance:instance", "Show the instance; bring its database up to date."),
 }
 
