@@ -24,10 +24,9 @@ from orchord.spi import (
     WAKE_CLOCK,
     WAKE_QUEUE,
     DaemonRow,
-    OrchordInstance,
+    InstanceConfig,
     Settings,
     Storage,
-    steps_queue,
     utc_now,
 )
 from orchord_beat import monitor as monitoring
@@ -42,13 +41,16 @@ from orchord_beat.retention import Retention
 from orchord_beat.scheduler import OrchordScheduler
 from orchord_beat.tick_watch import TickWatch
 from orchord_beat.wakes import Wakes
-from orchord_workers.spi import WorkerProcess, broker_errors_translated, close_app, make_app
+from orchord_workers.spi import BrokerWatch, WorkerProcess, broker_errors_translated, close_app, make_app
 
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 4.0
 # A change of a run is told at once when its end is published, and within this time when it is not.
 CHANGES_SECONDS = 1.0
+# The queue loop says itself when it looks again; one turn may launch thousands of runs.
+QUEUE_SECONDS = 5.0
+QUEUE_STUCK_SECONDS = 600.0
 STUCK_EXIT_STATUS = 70
 
 
@@ -56,12 +58,13 @@ class Daemon:
     """One daemon process: its loops, and what they share. ``run`` returns when ``stop`` was called."""
 
     def __init__(self, settings: Settings) -> None:
-        self.instance = OrchordInstance.from_home(settings)
-        self.app = make_app(self.instance.config.celery)
-        self.daemon_id = f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}"
+        config = InstanceConfig.read(settings.home)
+        self.app = make_app(config.celery)
         self._process = WorkerProcess(self.app, settings, code=None)
+        self.instance = self._process.instance
+        self.daemon_id = f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}"
         # One connection, which no other work can take: else the lease could run out while all goes well.
-        self._lease_storage = Storage.open(self.instance.config.storage_url, pool_size=1, max_overflow=1)
+        self._lease_storage = Storage.open(config.storage_url, pool_size=1, max_overflow=1)
         self._stopping = threading.Event()
         self._leadership = Leadership(
             self._lease_storage,
@@ -85,7 +88,8 @@ class Daemon:
         changes = Loop("changes", dispatcher.dispatch, CHANGES_SECONDS, leads)
         self._wakes.on(WAKE_CHANGES, changes.wake)
         self._wakes.on(WAKE_CLOCK, self._read_again)
-        queue = Loop("queue", QueueLoop(self._process.instance, self._process).run_once, 1.0)
+        look = QueueLoop(self.instance, self._process).run_once
+        queue = Loop("queue", look, QUEUE_SECONDS, stuck_after_seconds=QUEUE_STUCK_SECONDS)
         self._wakes.on(WAKE_QUEUE, queue.wake)
         watch = TickWatch(self.instance, self.waiting_messages)
         return [
@@ -101,8 +105,8 @@ class Daemon:
 
         def look() -> None:
             if not monitor:
-                waiting = functools.partial(_of_steps, self.waiting_messages)
-                monitor.append(Monitor(self._process.instance, self._process.mender, waiting))
+                watch = BrokerWatch(self.app)
+                monitor.append(Monitor(self._process.instance, self._process.mender, watch.waiting, watch.was_emptied))
             with broker_errors_translated(self.app):
                 monitor[0].look()
 
@@ -150,7 +154,6 @@ class Daemon:
         self._leadership.give_back()
         self._lease_storage.dispose()
         self._process.close()
-        self.instance.dispose()
         close_app(self.app)
 
     def _errors(self) -> dict[str, str]:
@@ -171,10 +174,6 @@ class Daemon:
         watchdog = Watchdog([self._clock_loop, *self._loops], _end_at_once)
         while not self._stopping.wait(1.0):
             watchdog.look()
-
-
-def _of_steps(waiting_messages: Callable[[str], int], location: str) -> int:
-    return waiting_messages(steps_queue(location))
 
 
 def _end_at_once(loop: str, seconds: float) -> None:

@@ -11,7 +11,6 @@ from orchord.events import utc_now
 from orchord.storage import Storage
 from orchord.storage.daemon_store import DaemonStore
 from orchord.storage.values import DaemonRow
-from orchord_beat import leadership as module
 from orchord_beat.leadership import FORGET_AFTER, LEASE_SECONDS, RENEW_SECONDS, STAND_BY_SECONDS, Leadership
 
 
