@@ -75,7 +75,8 @@ class InstigatorState(msgspec.Struct, frozen=True, omit_defaults=True):
 class NewTick(msgspec.Struct, frozen=True, omit_defaults=True):
     """A tick to be made. ``tick_key`` is what makes it happen once; ``lane``: one after another with its like.
 
-    ``payload`` is what the evaluation is given beside the state: a push's JSON body, or a run and its new status.
+    ``payload`` is what the evaluation is given beside the state: a push's JSON body, or a run and its new status. A
+    sensor's dry run is given ``cursor`` in place of the one that is remembered, unless it is None.
     """
 
     key: InstigatorKey
@@ -85,6 +86,7 @@ class NewTick(msgspec.Struct, frozen=True, omit_defaults=True):
     lane: str | None = None
     payload: dict[str, Any] | None = None
     is_dry_run: bool = False
+    cursor: str | None = None
 
 
 class Tick(msgspec.Struct, frozen=True, omit_defaults=True):

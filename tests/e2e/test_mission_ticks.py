@@ -165,6 +165,10 @@ def test_what_is_pushed_to_a_sensor_becomes_a_run_in_the_order_of_the_pushes(tmp
             if tick["tick_id"] in ids and tick["ended_at"] is not None
         ]
 
+    tried = deployment.orchord(
+        "sensor", "preview", "arrivals", "--payload", '{"file": "x"}', "--cursor", "41", "--json"
+    )
+    assert json.loads(tried.stdout)["requests"][0]["tags"] == {"number": "42"}
     deployment.wait_until(lambda: len(ended()) == 5, 30, "all pushes to be evaluated")
     assert [tick["cursor"] for tick in sorted(ended(), key=lambda tick: tick["tick_id"])] == ["1", "2", "3", "4", "5"]
     for tick in ended():

@@ -138,12 +138,13 @@ def push(name: str, location: str | None, payload: str | None, idempotency_key: 
 @click.argument("name")
 @location_option
 @click.option("--payload", metavar="JSON", help="A JSON object, as if it were pushed.")
+@click.option("--cursor", metavar="TEXT", help="The cursor that it gets, in place of the one that is stored.")
 @json_option
-def preview(name: str, location: str | None, payload: str | None, as_json: bool) -> int:
+def preview(name: str, location: str | None, payload: str | None, cursor: str | None, as_json: bool) -> int:
     """Evaluate a sensor on a worker and print which runs it asks for; none is started, and its cursor stays."""
     given = _payload(payload)
     with opened_instance() as instance:
-        tick = instance.dry_run(SENSOR, name, location, payload=given)
+        tick = instance.dry_run(SENSOR, name, location, payload=given, cursor=cursor)
     return report_dry_run(tick, as_json=as_json)
 
 

@@ -146,6 +146,7 @@ class InstigatorControl:
         *,
         at: datetime | None = None,
         payload: Mapping[str, Any] | None = None,
+        cursor: str | None = None,
         pause: Callable[[float], bool] | None = None,
     ) -> Tick:
         """Have a schedule or sensor evaluated on a worker, without starting runs or keeping a cursor; wait for its end.
@@ -156,6 +157,7 @@ class InstigatorControl:
             location: its code location, when several have one of this name.
             at: the time that a schedule's evaluation gets; default: its next tick's.
             payload: what a sensor's context gets as ``payload``, as if it were pushed.
+            cursor: what it gets as ``cursor``; default: the one that is stored.
             pause: waits so many seconds, and returns True to give up.
 
         Returns:
@@ -171,9 +173,8 @@ class InstigatorControl:
         self._need_worker(found.key)
         if at is None and kind is InstigatorKind.SCHEDULE:
             at = next(iter(found.next_ticks(1, utc_now())), None)
-        tick = self._made(
-            found, f"dry:{uuid.uuid4()}", at=at, payload=None if payload is None else dict(payload), is_dry_run=True
-        )
+        given = None if payload is None else dict(payload)
+        tick = self._made(found, f"dry:{uuid.uuid4()}", at=at, payload=given, cursor=cursor, is_dry_run=True)
         assert tick is not None  # its key is new
         try:
             self._send(tick)
@@ -215,6 +216,7 @@ class InstigatorControl:
         *,
         at: datetime | None = None,
         payload: dict[str, Any] | None = None,
+        cursor: str | None = None,
         is_dry_run: bool = False,
     ) -> Tick | None:
         new = NewTick(
@@ -225,6 +227,7 @@ class InstigatorControl:
             lane=None if is_dry_run else found.lane,
             payload=payload,
             is_dry_run=is_dry_run,
+            cursor=cursor,
         )
         return next(iter(self.storage.ticks.make([new])), None)
 

@@ -73,7 +73,7 @@ def sensor_context(
     state = instance.storage.instigators.state(tick.key)
     options: dict[str, Any] = {
         "instance": instance,
-        "cursor": state.cursor,
+        "cursor": tick.cursor if tick.is_dry_run and tick.cursor is not None else state.cursor,
         "sensor_name": sensor.name,
         "resources": _resources(repository, sensor),
         "log": log.logger,

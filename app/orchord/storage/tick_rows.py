@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from orchord.storage.encoding import as_utc, decode_data, decode_error, json_text
+from orchord.storage.encoding import as_utc, clean_text, decode_data, decode_error, json_text
 from orchord.storage.schema import ticks
 from orchord.ticks import InstigatorKey, InstigatorKind, NewTick, Tick, TickStatus
 
@@ -86,6 +86,7 @@ def _values(tick: NewTick) -> dict[str, Any]:
         "planned_at": tick.planned_at,
         "time_limit_seconds": tick.time_limit_seconds,
         "payload": None if tick.payload is None else json_text(tick.payload),
+        "cursor": None if tick.cursor is None else clean_text(tick.cursor),
     }
 
 

@@ -159,6 +159,9 @@ class SensorDryRunBody(RequestModel):
     model_config = ConfigDict(openapi_extra={"required": False})  # type: ignore[typeddict-unknown-key]
 
     payload: JsonObject | None = Field(default=None, description="What the context gets as `payload`, as if pushed.")
+    cursor: LongText | None = Field(
+        default=None, description="What the context gets as `cursor`; null: the one that is stored."
+    )
 
 
 class CursorBody(RequestModel):

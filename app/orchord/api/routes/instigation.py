@@ -44,6 +44,7 @@ def dry_run(
     *,
     at: datetime | None = None,
     payload: Mapping[str, Any] | None = None,
+    cursor: str | None = None,
 ) -> DryRunBody:
     """Have a schedule or sensor evaluated without effects, and wait for its end in one of the server's places."""
     state = api_state()
@@ -51,7 +52,9 @@ def dry_run(
         if not has_place:
             detail = "Too many requests wait already. Try again later."
             raise ProblemError(503, "too-many-waiting", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-        tick = state.instance.dry_run(kind, name, location, at=at, payload=payload, pause=state.holding.pause)
+        tick = state.instance.dry_run(
+            kind, name, location, at=at, payload=payload, cursor=cursor, pause=state.holding.pause
+        )
     return DryRunBody.model_construct(**tick_fields(tick), requests=_shown_requests(tick))
 
 

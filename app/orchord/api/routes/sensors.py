@@ -97,7 +97,7 @@ def dry_run_sensor(path: SensorPath, query: PlaceQuery, body: SensorDryRunBody) 
 
     An evaluation that fails is an answer too: read `status` and `error`.
     """
-    return dry_run(SENSOR, path.sensor, query.location, payload=body.payload)
+    return dry_run(SENSOR, path.sensor, query.location, payload=body.payload, cursor=body.cursor)
 
 
 @routes.get("/sensors/<sensor>/ticks", {200: TickPage}, problems=(409,))
