@@ -251,6 +251,8 @@ if _typing.TYPE_CHECKING:
         build_multi_asset_sensor_context as build_multi_asset_sensor_context,
         multi_asset_sensor as multi_asset_sensor,
         MultiAssetSensorDefinition as MultiAssetSensorDefinition,
+    )
+    from orchord.definitions.multi_asset_context import (
         MultiAssetSensorEvaluationContext as MultiAssetSensorEvaluationContext,
     )
     from orchord.definitions.requests import (
@@ -496,7 +498,7 @@ else:
             definitions.loggers: json_console_logger logger LoggerDefinition
             definitions.asset_sensors: asset_sensor AssetSensorDefinition build_multi_asset_sensor_context
             definitions.asset_sensors: multi_asset_sensor MultiAssetSensorDefinition
-            definitions.asset_sensors: MultiAssetSensorEvaluationContext
+            definitions.multi_asset_context: MultiAssetSensorEvaluationContext
             definitions.requests: RunRequest SensorResult SkipReason
             definitions.run_status_sensors: build_run_status_sensor_context run_failure_sensor run_status_sensor
             definitions.run_status_sensors: RunFailureSensorContext RunStatusSensorContext RunStatusSensorDefinition

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, overload
 from orchord.definitions.asset_sensors import (
     AssetSensorDefinition,
     MultiAssetSensorDefinition,
-    MultiAssetSensorEvaluationContext,
     asset_sensor,
     build_multi_asset_sensor_context,
     multi_asset_sensor,
 )
 from orchord.definitions.assets.selection import CoercibleToAssetSelection
+from orchord.definitions.multi_asset_context import MultiAssetSensorEvaluationContext
 from orchord.definitions.requests import SensorResult
 from orchord.definitions.run_status_sensors import (
     RunFailureSensorContext,

@@ -15,6 +15,7 @@ from orchord.events import ErrorInfo, Event
 from orchord.runs import AttemptStatus, Run, RunStatus
 from orchord.snapshot import LocationSnapshot
 from orchord.ticks import TickStatus
+from orchord.wire import ticks_queue
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -176,6 +177,16 @@ class WorkerRow(msgspec.Struct, frozen=True):
     queues: tuple[str, ...]
     started_at: datetime
     last_seen_at: datetime
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether it consumes a queue of steps: a process that carries out a run of its own consumes none."""
+        return any(name != ticks_queue(self.location) for name in self.queues)
+
+    @property
+    def takes_ticks(self) -> bool:
+        """Whether it evaluates schedules and sensors."""
+        return ticks_queue(self.location) in self.queues
 
 
 class TickEnd(msgspec.Struct, frozen=True):

@@ -75,8 +75,8 @@ def workers_alive() -> Counter[str]:
     """Return how many workers of each location have reported themselves of late."""
     storage = the_instance().storage
     reported = storage.workers.alive(storage.clock() - WORKER_SILENCE)
-    # A process that carries out a run of its own reports itself too, and consumes no queue.
-    return Counter(worker.location for worker in reported if worker.queues)
+    # Tick workers report themselves too, and processes that carry out a run of their own.
+    return Counter(worker.location for worker in reported if worker.takes_steps)
 
 
 def check_workers() -> list[CheckBody]:
