@@ -33,7 +33,7 @@ from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
 from orchord.instance.queue_section import QueueSettings
 from orchord.instance.recording import EXECUTED_BY_TAG
 from orchord.instance.run_queue import RunQueue, unlimited_queue
-from orchord.instance.sections import CelerySettings
+from orchord.instance.sections import CelerySettings, RunMonitoringSettings
 from orchord.instance.sink import StoredSink, as_skips
 from orchord.location import CodeLocation, LocationTarget, load_location
 from orchord.plan.follow import Follow, JoinPart, StepToStart, begin, follow, joins_of
@@ -151,6 +151,7 @@ __all__ = [
     "RunFilter",
     "RunLauncher",
     "RunMachine",
+    "RunMonitoringSettings",
     "RunNotFoundError",
     "RunQueue",
     "RunStatus",

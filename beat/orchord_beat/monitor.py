@@ -19,6 +19,7 @@ from orchord.spi import (
     RunStatus,
     UnavailableError,
 )
+from orchord_beat.run_watch import RunWatch
 from orchord_workers.spi import Mender
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,9 @@ DEAD_AFTER = timedelta(seconds=10)
 # A run in which nothing has happened for this long is looked at when no message waits in its queue.
 QUIET = timedelta(seconds=4)
 # With messages in the queue, the run may only be waiting its turn: it is looked at this much later, then ever rarer.
+# After the broker was flushed, for the runs that were begun before: messages in the queue say nothing of theirs.
+QUIET_WHEN_EMPTIED = timedelta(seconds=1)
+HASTE_AFTER_FLUSH = timedelta(seconds=60)
 QUIET_WHEN_BUSY = timedelta(seconds=60)
 LONGEST_QUIET = timedelta(minutes=10)
 RUNS_PER_LOOK = 500
@@ -51,27 +55,37 @@ class Watched:
 
 @dataclass
 class Monitor:
-    """Looks again and again. ``waiting_messages`` tells how many messages wait in a location's queue."""
+    """Looks again and again.
+
+    ``waiting_messages`` tells how many messages wait in a location's queue, ``was_emptied`` whether the broker has
+    lost what it held.
+    """
 
     instance: OrchordInstance
     mender: Mender
     waiting_messages: Callable[[str], int]
+    was_emptied: Callable[[], bool] = lambda: False
     watched: dict[str, Watched] = field(default_factory=dict)
     _page_end: Run | None = None
     _round: set[str] = field(default_factory=set)
     # When a look last came to its end; one that fails leaves a gap.
     _last_look_at: datetime | None = None
     _watching_since: datetime | None = None
+    _emptied_at: datetime | None = None
 
     def look(self) -> int:
         """Mend what needs it. Returns how many messages were sent again."""
         now = self.instance.storage.clock()
         self._bury_dead_workers(now)
+        if self.was_emptied():
+            logger.warning("The broker or the result backend does not hold what it held before")
+            self._emptied_at = now
         runs = self._next_page()
         living = self.instance.storage.workers.alive(now - DEAD_AFTER)
-        served = {worker.location for worker in living if worker.queues}
+        served = {worker.location for worker in living if worker.takes_steps}
         waiting = {location: self.waiting_messages(location) for location in {run.location for run in runs}}
         due = [run for run in runs if self._is_due(run, waiting[run.location], now)]
+        RunWatch(self.instance, self.mender).look(runs, now, served, waiting)
         self._fail_orphaned(due, {worker.worker_id for worker in living}, now)
         sent = sum(self._mend(run, now, sends=run.location in served) for run in due if EXECUTED_BY_TAG not in run.tags)
         self._last_look_at = self.instance.storage.clock()
@@ -116,10 +130,19 @@ class Monitor:
         if not self._knows_the_silent(now):
             return
         held = self.instance.storage.attempts.running_of_dead_workers(now - DEAD_AFTER)
+        if not held:
+            return
+        # One that was asked to stop has told so before, by its row: it consumes nothing more, or it signed off.
+        known = {worker.worker_id for worker in self.instance.storage.workers.all() if worker.queues}
+        stopped = [attempt for attempt in held if attempt.worker_id not in known]
         for attempt in held:
             name = f"attempt {attempt.attempt} at {attempt.step_key} in run {attempt.run_id}"
-            logger.warning("The worker that held %s has died", name)
-        self.mender.attempts_lost(held, "the worker that ran it died")
+            logger.warning("The worker that held %s %s", name, "was stopped" if attempt in stopped else "has died")
+        self.mender.attempts_lost(
+            [attempt for attempt in held if attempt not in stopped], "the worker that ran it died"
+        )
+        if stopped:
+            self.mender.attempts_lost(stopped, "its worker was stopped", counts=False)
 
     def _knows_the_silent(self, now: datetime) -> bool:
         return self._watching_since is not None and now - self._watching_since >= DEAD_AFTER
@@ -129,18 +152,27 @@ class Monitor:
         last = max(filter(None, (run.updated_at, run.created_at, watched.last_look_at)))
         if run.status is RunStatus.CANCELING:
             return now - last >= QUIET
-        return now - last >= self._patience(watched, waiting)
+        return now - last >= self._patience(run, watched, waiting, now)
 
-    def _patience(self, watched: Watched, waiting: int) -> timedelta:
+    def _patience(self, run: Run, watched: Watched, waiting: int, now: datetime) -> timedelta:
         pause = QUIET if waiting == 0 else QUIET_WHEN_BUSY
+        if self._emptied_at is not None and run.created_at <= self._emptied_at:
+            pause = self._quiet(run, now)
         doubled: timedelta = pause * 2 ** min(watched.times_sent, 10)
         return min(doubled, LONGEST_QUIET)
+
+    def _quiet(self, run: Run, now: datetime) -> timedelta:
+        """Return for how long nothing must have happened in a run before it is taken for stuck."""
+        emptied = self._emptied_at
+        is_hit = emptied is not None and run.created_at <= emptied and now - emptied < HASTE_AFTER_FLUSH
+        return QUIET_WHEN_EMPTIED if is_hit else QUIET
 
     def _mend(self, run: Run, now: datetime, *, sends: bool) -> int:
         watched = self.watched[run.run_id]
         watched.last_look_at = now
         try:
-            mended = self.mender.mend(self.mender.runner.contexts.of(run), quiet=QUIET, sends=sends)
+            quiet = self._quiet(run, now)
+            mended = self.mender.mend(self.mender.runner.contexts.of(run), quiet=quiet, sends=sends)
         except UnavailableError:
             raise
         except OrchordError as error:

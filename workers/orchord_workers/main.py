@@ -150,12 +150,17 @@ def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
         heartbeat.start()
         logger.info("Worker %s is ready", process.worker_id)
 
+    def stopping(**_: Any) -> None:
+        # Written by the next beat. What is killed from now on was not killed by its step (the monitor).
+        heartbeat.retire()
+
     def stopped(**_: Any) -> None:
         heartbeat.stop()
 
     signals.worker_process_init.connect(opened_in_child, weak=False)
     signals.worker_process_shutdown.connect(closed_in_child, weak=False)
     signals.worker_ready.connect(ready, weak=False)
+    signals.worker_shutting_down.connect(stopping, weak=False)
     signals.worker_shutdown.connect(stopped, weak=False)
 
 

@@ -20,6 +20,7 @@ from orchord.spi import (
     NotFoundError,
     Part,
     ProcessEnd,
+    Run,
     RunMachine,
     RunStatus,
     SkipStep,
@@ -114,6 +115,11 @@ class Mender:
                 end_attempt_alone(self.runner, attempt, result)
             else:
                 end_attempt(self.runner, context, attempt, result)
+
+    def end_canceled(self, run: Run) -> None:
+        """End a run that is being canceled at once, whether or not its steps have stopped."""
+        with contextlib.suppress(NotFoundError):
+            end_canceled(self.runner, self.runner.contexts.of(run))
 
     def mend_run(self, run_id: str) -> None:
         """Mend a run, if it and its plan are still there."""

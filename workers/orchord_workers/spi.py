@@ -4,7 +4,8 @@ What it takes from orchord itself it takes from orchord.spi.
 """
 
 from orchord_workers.app import broker_errors_translated, close_app, make_app
+from orchord_workers.broker_watch import BrokerWatch
 from orchord_workers.mending import Mender
 from orchord_workers.process import WorkerProcess
 
-__all__ = ["Mender", "WorkerProcess", "broker_errors_translated", "close_app", "make_app"]
+__all__ = ["BrokerWatch", "Mender", "WorkerProcess", "broker_errors_translated", "close_app", "make_app"]

@@ -56,6 +56,10 @@ class Heartbeat:
             self._beat()
         self._thread.start()
 
+    def retire(self) -> None:
+        """Say that the process takes no further work; it goes on beating until ``stop``."""
+        self._queues = ()
+
     def stop(self) -> None:
         """Stop beating and sign off."""
         self._stopped.set()

@@ -91,7 +91,8 @@ def _output(job: JobDefinition, wired: WiredOp, name: str) -> StepOutput:
 def _retry_rule(policy: RetryPolicy) -> RetryRule:
     return RetryRule(
         max_retries=policy.max_retries,
-        delay_seconds=policy.delay,
+        # As a number of the declared type: a plan that was stored and read back has the same fingerprint.
+        delay_seconds=None if policy.delay is None else float(policy.delay),
         backoff=policy.backoff.value if policy.backoff is not None else None,
         jitter=policy.jitter.value if policy.jitter is not None else None,
     )

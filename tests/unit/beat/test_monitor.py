@@ -15,7 +15,7 @@ from orchord.runs import Attempt, Run, RunStatus, new_run_id
 from orchord.storage import Storage
 from orchord.storage.values import Claim
 from orchord_beat import monitor as module
-from orchord_beat.monitor import QUIET, QUIET_WHEN_BUSY, Monitor
+from orchord_beat.monitor import QUIET, QUIET_WHEN_BUSY, QUIET_WHEN_EMPTIED, Monitor
 from orchord_workers.mending import Mended
 
 
@@ -43,14 +43,16 @@ class RecordingMender:
     sends: list[bool] = field(default_factory=list)
     lost: list[Attempt] = field(default_factory=list)
     newest: datetime | None = None
+    counted: list[bool] = field(default_factory=list)
 
     def mend(self, context: Run, *, quiet: timedelta, sends: bool) -> Mended:
         self.looked_at.append(context.run_id)
         self.sends.append(sends)
         return Mended(1, self.newest)
 
-    def attempts_lost(self, attempts: list[Attempt], reason: str) -> None:
+    def attempts_lost(self, attempts: list[Attempt], reason: str, *, counts: bool = True) -> None:
         self.lost += attempts
+        self.counted += [counts] * len(attempts)
 
 
 class Clock:
@@ -125,12 +127,46 @@ def test_what_a_dead_worker_held_is_lost_and_what_a_living_one_holds_is_not(
     for worker_id in ("dead", "living"):
         run_id = a_run(instance, clock)
         instance.storage.attempts.claim(Claim(run_id, "a", 1, worker_id, worker_id, clock.now))
-        instance.storage.workers.beat(WorkerRow(worker_id, "host", 1, "here", (), clock.now, clock.now))
+        instance.storage.workers.beat(WorkerRow(worker_id, "host", 1, "here", ("steps.here",), clock.now, clock.now))
     for _ in range(12):
-        instance.storage.workers.beat(WorkerRow("living", "host", 1, "here", (), clock.now, clock.now))
+        instance.storage.workers.beat(WorkerRow("living", "host", 1, "here", ("steps.here",), clock.now, clock.now))
         monitor.look()
         clock.forward(timedelta(seconds=1))
     assert [attempt.worker_id for attempt in mender.lost] == ["dead"]
+    assert mender.counted == [True]
+
+
+def test_a_worker_that_was_asked_to_stop_has_not_died_of_its_step(instance: OrchordInstance, clock: Clock) -> None:
+    from orchord.storage.values import WorkerRow
+
+    mender = RecordingMender()
+    monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
+    run_id = a_run(instance, clock)
+    instance.storage.attempts.claim(Claim(run_id, "a", 1, "token", "stopping", clock.now))
+    instance.storage.workers.beat(WorkerRow("stopping", "host", 1, "here", (), clock.now, clock.now))
+    for _ in range(12):
+        monitor.look()
+        clock.forward(timedelta(seconds=1))
+    assert [attempt.worker_id for attempt in mender.lost] == ["stopping"]
+    assert mender.counted == [False]
+
+
+def test_what_the_broker_lost_is_looked_for_at_once_whatever_waits_in_its_queues(
+    instance: OrchordInstance, clock: Clock
+) -> None:
+    mender, losses = RecordingMender(), [True]
+    monitor = Monitor(  # type: ignore[arg-type]
+        instance, mender, lambda location: 5, lambda: bool(losses) and losses.pop()
+    )
+    a_run(instance, clock)
+    clock.forward(QUIET_WHEN_EMPTIED)
+    assert monitor.look() == 1
+    clock.forward(QUIET_WHEN_EMPTIED * 2)
+    assert monitor.look() == 1
+    later = a_run(instance, clock)
+    clock.forward(QUIET)
+    monitor.look()
+    assert later not in mender.looked_at, "it was begun after the loss, and waits its turn"
 
 
 @pytest.mark.parametrize("was_looking", [True, False])

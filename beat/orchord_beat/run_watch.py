@@ -1,0 +1,133 @@
+"""Time limits of runs: to start, to run, to stop. What is over is decided here; lost messages are monitor.py's.
+
+A step's own time limit is held by the process that runs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from orchord.spi import ErrorInfo, OrchordInstance, Run, RunMonitoringSettings, RunStatus
+from orchord_workers.spi import Mender
+
+logger = logging.getLogger(__name__)
+
+MAX_RUNTIME_TAG = "orchord/max_runtime"
+
+
+class Act(Enum):
+    """What is to be done about a run that is over its time."""
+
+    FAIL = "fail"
+    STOP = "stop"
+    END = "end"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be done about a run, and why."""
+
+    act: Act
+    error: ErrorInfo
+
+
+@dataclass
+class RunWatch:
+    """Looks at unfinished runs, and acts on those that are over their time."""
+
+    instance: OrchordInstance
+    mender: Mender
+
+    def look(self, runs: Iterable[Run], now: datetime, served: set[str], waiting: Mapping[str, int]) -> int:
+        """Act on every run that is over its time. Returns how many there were.
+
+        Args:
+            runs: unfinished runs.
+            now: by the database's clock.
+            served: locations with a living worker.
+            waiting: messages in each location's queue.
+        """
+        settings = self.instance.config.run_monitoring
+        if not settings.enabled:
+            return 0
+        acted = 0
+        for run in runs:
+            is_served = run.location in served
+            verdict = judged(run, settings, now, is_served=is_served, waiting=waiting.get(run.location, 0))
+            if verdict is not None:
+                acted += self._act(run, verdict, now)
+        return acted
+
+    def _act(self, run: Run, verdict: Verdict, now: datetime) -> bool:
+        runs = self.instance.storage.runs
+        if verdict.act is Act.FAIL:
+            if self.instance.storage.pools.waiters_of_run(run.run_id):
+                # It has begun, by the workers' account: its first steps wait for slots of pools.
+                return False
+            status = runs.fail(run.run_id, verdict.error, now)
+            if status is not None:
+                self.mender.runner.notify_end(run.run_id, status)
+        elif verdict.act is Act.STOP:
+            if runs.begin_stop(run.run_id, verdict.error, now):
+                self.instance.run_launcher.terminate(run.run_id)
+        else:
+            self.mender.end_canceled(run)
+        logger.warning("Run %s: %s", run.run_id, verdict.error.message)
+        return True
+
+
+def judged(
+    run: Run, settings: RunMonitoringSettings, now: datetime, *, is_served: bool, waiting: int
+) -> Verdict | None:
+    """Return what is to be done about a run, by its status and its times; None: nothing."""
+    since = run.updated_at or run.created_at
+    if run.status is RunStatus.STARTED and run.started_at is not None:
+        limit = max_runtime_seconds(run, settings)
+        if limit is not None and now - run.started_at >= timedelta(seconds=limit):
+            return Verdict(Act.STOP, ErrorInfo("RunTimeoutError", f"The run took longer than {limit:g} s{_by(run)}."))
+    elif run.status is RunStatus.STARTING:
+        # In the queue of workers that are busy it only waits its turn.
+        is_in_turn = is_served and waiting > 0
+        if not is_in_turn and _is_over(since, settings.start_timeout_seconds, now):
+            return Verdict(Act.FAIL, ErrorInfo("StartTimeoutError", _not_started(run, settings, is_served=is_served)))
+    elif run.status is RunStatus.CANCELING and _is_over(since, settings.cancel_timeout_seconds, now):
+        text = f"Its steps had not stopped {settings.cancel_timeout_seconds} s after it was canceled: ended by force."
+        return Verdict(Act.END, ErrorInfo("CancelTimeoutError", text))
+    return None
+
+
+def max_runtime_seconds(run: Run, settings: RunMonitoringSettings) -> float | None:
+    """Return how long a run may take: by its tag, else by the instance file; None: no limit."""
+    seconds = float(settings.max_runtime_seconds)
+    if MAX_RUNTIME_TAG in run.tags:
+        try:
+            seconds = float(run.tags[MAX_RUNTIME_TAG])
+        except ValueError:
+            logger.warning(
+                "Run %s: its tag %s is '%s', which is no number of seconds",
+                *(run.run_id, MAX_RUNTIME_TAG, run.tags[MAX_RUNTIME_TAG]),
+            )
+    return seconds if 0 < seconds < math.inf else None
+
+
+def _is_over(since: datetime, limit_seconds: int, now: datetime) -> bool:
+    return limit_seconds > 0 and now - since >= timedelta(seconds=limit_seconds)
+
+
+def _by(run: Run) -> str:
+    return f" (its tag {MAX_RUNTIME_TAG})" if MAX_RUNTIME_TAG in run.tags else " (run_monitoring: max_runtime_seconds)"
+
+
+def _not_started(run: Run, settings: RunMonitoringSettings, *, is_served: bool) -> str:
+    why = (
+        "no worker took its first steps"
+        if is_served
+        else f"no worker serves location '{run.location}'; start one with `orchord worker`"
+    )
+    limit = settings.start_timeout_seconds
+    return f"The run has not started in {limit} s (run_monitoring: start_timeout_seconds): {why}."
