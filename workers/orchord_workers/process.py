@@ -56,7 +56,8 @@ class WorkerProcess:
     @cached_property
     def instance(self) -> OrchordInstance:
         """The instance of this process."""
-        return OrchordInstance.from_home(self.settings)
+        # Its parent has told already what of the instance file changes nothing.
+        return OrchordInstance.from_home(self.settings, tells=False)
 
     @cached_property
     def runner(self) -> StepRunner:

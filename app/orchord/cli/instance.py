@@ -5,11 +5,13 @@ The instance file and its keys are read in orchord.instance; the tables are in o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 from rich.text import Text
 
+from orchord.cli.concurrency import concurrency
 from orchord.cli.failures import EXIT_FAILED, EXIT_OK
 from orchord.cli.opening import opened_instance
 from orchord.cli.output import console, json_option, print_json, time_text
@@ -19,7 +21,7 @@ from orchord.instance.daemons import KnownDaemon, known_daemons
 
 @click.group()
 def instance() -> None:
-    """Show the instance; bring its database up to date."""
+    """Show the instance; bring its database up to date; set limits of pools."""
 
 
 @instance.command("info")
@@ -27,16 +29,27 @@ def instance() -> None:
 def info(as_json: bool) -> int:
     """Show where the instance lives, what it is made of, and whether its services answer."""
     with opened_instance(prepared=False) as opened:
+        config = opened.config
         facts: dict[str, Any] = {
             "home": str(opened.home),
             "storage": opened.storage.address,
-            "run_launcher": type(opened.run_launcher).__qualname__,
-            "run_coordinator": type(opened.run_coordinator).__qualname__,
-            "compute_logs": type(opened.compute_log_manager).__qualname__,
+            "run_launcher": config.run_launcher.class_name,
+            "run_coordinator": config.run_coordinator.class_name,
+            "compute_logs": config.compute_logs.class_name,
             "storage_directory": str(opened.storage_directory()),
+            "without_effect": list(config.without_effect),
         }
         problems: dict[str, str] = {}
-        for name, check in (("database", opened.storage.check_schema), ("broker", opened.run_launcher.check)):
+        checks: dict[str, Callable[[], object]] = {
+            "database": opened.storage.check_schema,
+            "run_launcher": lambda: opened.run_launcher,
+            "run_coordinator": lambda: opened.run_coordinator,
+            "compute_logs": lambda: opened.compute_log_manager,
+            "broker": lambda: opened.run_launcher.check(),
+        }
+        for name, check in checks.items():
+            if name == "broker" and "run_launcher" in problems:
+                continue
             try:
                 check()
             except OrchordError as error:
@@ -48,10 +61,12 @@ def info(as_json: bool) -> int:
         print_json({**facts, "problems": problems})
     else:
         screen = console()
+        for notice in facts.pop("without_effect"):
+            screen.print(Text.assemble(("without effect    ", "bold yellow"), notice))
         for name, value in facts.items():
             screen.print(Text.assemble((f"{name.replace('_', ' '):<18}", "bold"), _shown(value)))
         for name, text in problems.items():
-            screen.print(Text.assemble((f"{name:<18}", "bold red"), text))
+            screen.print(Text.assemble((f"{name.replace('_', ' '):<18}", "bold red"), text))
     return EXIT_FAILED if problems else EXIT_OK
 
 
@@ -66,6 +81,9 @@ def migrate(as_json: bool) -> None:
         print_json({"storage": address, "migrated": True})
     else:
         click.echo(f"{address} is up to date.")
+
+
+instance.add_command(concurrency)
 
 
 def _shown(value: Any) -> str:

@@ -19,6 +19,7 @@ from orchord.instance.notices import SECTIONS_WITHOUT_EFFECT, notices_of
 from orchord.instance.plugins import (
     CELERY_RUN_LAUNCHER,
     DAEMON_SCHEDULER,
+    DEFAULT_RUN_COORDINATOR,
     QUEUED_RUN_COORDINATOR,
     PluginSpec,
     parse_plugin,
@@ -131,12 +132,15 @@ class InstanceConfig(msgspec.Struct, frozen=True):
         launcher = _plugin(document, "run_launcher", ("CeleryRunLauncher", CELERY_RUN_LAUNCHER), mistakes)
         compute_logs = _plugin(document, "compute_logs", _LOCAL_COMPUTE_LOGS, mistakes)
         scheduler = parse_plugin("scheduler", document["scheduler"], mistakes) if "scheduler" in document else None
+        coordinator = _coordinator(document, mistakes)
+        concurrency = parse_concurrency(document, mistakes)
+        _check_coordinator(coordinator, concurrency, mistakes, is_older="run_queue" in document)
         config = cls(
             storage_url=place.url,
             artifact_folder=_artifact_folder(document.get("local_artifact_storage"), home, mistakes),
             celery=_celery(document.get("celery"), mistakes),
             run_launcher=launcher,
-            run_coordinator=_coordinator(document, mistakes),
+            run_coordinator=coordinator,
             compute_logs=compute_logs,
             run_monitoring=read_section(
                 "run_monitoring", document.get("run_monitoring"), RunMonitoringSettings, mistakes
@@ -145,14 +149,11 @@ class InstanceConfig(msgspec.Struct, frozen=True):
             sensors=read_section("sensors", document.get("sensors"), TickSettings, mistakes),
             schedules=_schedules(document.get("schedules"), scheduler, mistakes),
             retention=parse_retention(document.get("retention"), mistakes),
-            concurrency=parse_concurrency(document, mistakes),
+            concurrency=concurrency,
             telemetry=read_section("telemetry", document.get("telemetry"), TelemetrySettings, mistakes),
             storage_pool=place.pool,
             file=file,
         )
-        if config.run_coordinator.target == QUEUED_RUN_COORDINATOR:
-            # Whoever uses the queue makes its coordinator, maybe late; its mistakes are told with all others.
-            parse_queue(config.run_coordinator.config, config.concurrency, mistakes)
         if mistakes:
             raise InstanceConfigError(headline, mistakes)
         plugins = tuple(spec for spec in (launcher, config.run_coordinator, compute_logs, scheduler) if spec)
@@ -199,8 +200,19 @@ def _coordinator(document: Mapping[str, Any], mistakes: list[str]) -> PluginSpec
     limits = document.get("concurrency")
     if "run_coordinator" not in document and isinstance(limits, dict) and limits.get("runs") is not None:
         return queued
-    default = ("DefaultRunCoordinator", "orchord.instance.coordinators:DefaultRunCoordinator")
-    return _plugin(document, "run_coordinator", default, mistakes)
+    return _plugin(document, "run_coordinator", ("DefaultRunCoordinator", DEFAULT_RUN_COORDINATOR), mistakes)
+
+
+def _check_coordinator(
+    spec: PluginSpec, concurrency: ConcurrencySettings, mistakes: list[str], *, is_older: bool
+) -> None:
+    """Check our own coordinators' config now, as they may be made late; one of the user's checks its own."""
+    found: list[str] = []
+    if spec.target == QUEUED_RUN_COORDINATOR:
+        parse_queue(spec.config, concurrency, found)
+    elif spec.target == DEFAULT_RUN_COORDINATOR:
+        found += [f"run_coordinator.config: unknown key '{key}'. {spec.class_name} takes none." for key in spec.config]
+    mistakes += [text.replace("run_coordinator.config", "run_queue", 1) if is_older else text for text in found]
 
 
 def _schedules(value: Any, scheduler: PluginSpec | None, mistakes: list[str]) -> ScheduleSettings:

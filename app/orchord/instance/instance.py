@@ -52,15 +52,19 @@ class OrchordInstance(InstanceReaders, InstigatorControl, RunControl):
         self.storage.pools.rules = PoolRules(pools.default_limit, per_run=pools.granularity == "run")
 
     @classmethod
-    def from_home(cls, settings: Settings) -> OrchordInstance:
+    def from_home(cls, settings: Settings, *, tells: bool = True) -> OrchordInstance:
         """Open the instance of a home.
+
+        Args:
+            settings: where it is.
+            tells: whether to log, in a line each, what of its file changes nothing.
 
         Raises:
             InstanceConfigError: its file has mistakes; all of them are listed.
         """
         config = InstanceConfig.read(settings.home)
-        for notice in config.without_effect:
-            logger.info("Section without effect in %s: %s", config.file, notice)
+        for notice in config.without_effect if tells else ():
+            logger.info("Without effect in %s: %s", config.file, notice)
         return cls(settings.home, config)
 
     @classmethod

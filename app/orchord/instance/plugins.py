@@ -18,6 +18,7 @@ from orchord.errors import InstanceConfigError, did_you_mean
 T = TypeVar("T")
 
 CELERY_RUN_LAUNCHER = "orchord_workers.launcher:CeleryRunLauncher"
+DEFAULT_RUN_COORDINATOR = "orchord.instance.coordinators:DefaultRunCoordinator"
 QUEUED_RUN_COORDINATOR = "orchord.instance.coordinators:QueuedRunCoordinator"
 DAEMON_SCHEDULER = "orchord_beat.scheduler:OrchordScheduler"
 
@@ -32,7 +33,7 @@ KNOWN_CLASSES: Mapping[str, Mapping[str, str | None]] = {
         "K8sRunLauncher": None,
     },
     "run_coordinator": {
-        "DefaultRunCoordinator": "orchord.instance.coordinators:DefaultRunCoordinator",
+        "DefaultRunCoordinator": DEFAULT_RUN_COORDINATOR,
         "QueuedRunCoordinator": QUEUED_RUN_COORDINATOR,
     },
     "compute_logs": {

@@ -79,12 +79,6 @@ class TestPluginMistakes:
             with pytest.raises(InstanceConfigError, match="K8sRunLauncher is not part of this version.*Celery"):
                 _ = instance.run_launcher
 
-    def test_a_queue_with_limits_is_refused(self, tmp_path):
-        section = {"module": "dagster", "class": "QueuedRunCoordinator", "config": {"max_concurrent_runs": 5}}
-        with instance_with(tmp_path, run_coordinator=section) as instance:
-            with pytest.raises(InstanceConfigError, match="QueuedRunCoordinator is not part of this version"):
-                _ = instance.run_coordinator
-
     def test_a_module_that_is_not_there(self, tmp_path):
         with instance_with(tmp_path, run_launcher={"module": "no_such_module", "class": "X"}) as instance:
             with pytest.raises(InstanceConfigError, match="module 'no_such_module' cannot be imported"):

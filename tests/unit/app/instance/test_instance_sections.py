@@ -280,6 +280,18 @@ class TestConcurrency:
             ),
             ("run_queue: 5", "run_queue: found 5, expected a mapping."),
             (
+                "run_queue: {max_concurrent_runs: -3}",
+                "run_queue.max_concurrent_runs: found -3, expected a whole number, or -1 for no limit.",
+            ),
+            (
+                "run_coordinator: {module: dagster, class: QueuedRunCoordinator, config: {max_concurrent: 3}}",
+                "run_coordinator.config: unknown key 'max_concurrent'. Did you mean 'max_concurrent_runs'?",
+            ),
+            (
+                "run_coordinator: {module: dagster, class: DefaultRunCoordinator, config: {max_concurrent_runs: 3}}",
+                "run_coordinator.config: unknown key 'max_concurrent_runs'. DefaultRunCoordinator takes none.",
+            ),
+            (
                 "run_queue: {max_concurrent_runs: 5}\nconcurrency: {runs: {}}",
                 (
                     "run_queue.max_concurrent_runs: cannot be given beside concurrency. Say it there, as "
