@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import psycopg2
 from stack import Stack, wait_until
+from supervised import children_of, descendants_of
 
 
 @dataclass
@@ -39,6 +40,19 @@ def kill_child(stack: Stack, rng: random.Random) -> tuple[int, ...]:
         busy = {pid for (pid,) in stack.rows("SELECT process_id FROM attempts WHERE status = 'RUNNING'")}
         children = [child for child in children if child in busy] or children
     victim = rng.choice(sorted(children))
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(victim, signal.SIGKILL)
+    return (victim,)
+
+
+def kill_tick_process(stack: Stack, rng: random.Random) -> tuple[int, ...]:
+    """SIGKILL one of the processes that evaluate schedules and sensors, or the one that those are forked from."""
+    pids = [worker.pid for worker in stack.workers if worker.pid is not None]
+    parents = [child for pid in pids for child in children_of(pid) if children_of(child)]
+    ticking = [process for parent in parents for process in (parent, *descendants_of(parent))]
+    if not ticking:
+        return ()
+    victim = rng.choice(sorted(ticking))
     with contextlib.suppress(ProcessLookupError):
         os.kill(victim, signal.SIGKILL)
     return (victim,)
@@ -123,6 +137,7 @@ def cut_connections(stack: Stack, rng: random.Random) -> tuple[int, ...]:
 # Kind -> (what is done, how often it is drawn).
 FAULTS: Mapping[str, tuple[Callable[[Stack, random.Random], tuple[int, ...]], int]] = {
     "pool child killed": (kill_child, 4),
+    "tick process killed": (kill_tick_process, 2),
     "worker killed": (kill_worker, 2),
     "worker's main process killed": (kill_worker_parent, 1),
     "worker restarted": (restart_worker, 1),

@@ -25,6 +25,14 @@ def children_of(pid: int) -> list[int]:
     return []
 
 
+def descendants_of(pid: int) -> list[int]:
+    """Return the process ids of everything below a process."""
+    found: list[int] = []
+    for child in children_of(pid):
+        found += [child, *descendants_of(child)]
+    return found
+
+
 def command_of(pid: int) -> str:
     """Return a process's command line, or nothing when it has gone."""
     with contextlib.suppress(OSError):
@@ -59,8 +67,7 @@ class Supervised:
         self.death_signal = death_signal
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
-        self.is_stopped_by_signal = False
-        self._restart_seconds = restart_seconds
+        self.restart_seconds = restart_seconds
         self._rng = random.Random(name)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._supervise, name=f"supervise-{name}", daemon=True)
@@ -87,7 +94,7 @@ class Supervised:
             code = self.process.wait()
             with self.log.open("ab") as output:
                 output.write(f"=== ended with {code} at {time.time():.3f}\n".encode())
-            self._ended.wait(self._rng.uniform(*self._restart_seconds))
+            self._ended.wait(self._rng.uniform(*self.restart_seconds))
 
     @property
     def pid(self) -> int | None:
@@ -100,12 +107,17 @@ class Supervised:
         pid = self.pid
         if pid is None:
             return []
-        hit = [pid, *children_of(pid)] if whole_group else [pid]
+        hit = [pid, *descendants_of(pid)] if whole_group else [pid]
         with contextlib.suppress(ProcessLookupError):
             if whole_group:
                 os.killpg(pid, number)
             else:
                 os.kill(pid, number)
+        if whole_group:
+            # What has made a group of its own is on the same machine.
+            for other in hit[1:]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(other, number)
         return hit
 
     def pause(self, seconds: float) -> None:
