@@ -13,7 +13,7 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from orchord.api import browsers, documents, problems
-from orchord.api.routes import assets, daemons, health, jobs, run_events, runs, schedules, sensors, ticks
+from orchord.api.routes import assets, daemons, health, jobs, pools, run_events, runs, schedules, sensors, ticks
 from orchord.api.state import ApiState, Holding, install
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _BLUEPRINTS = (
     schedules.routes.blueprint,
     sensors.routes.blueprint,
     ticks.routes.blueprint,
+    pools.routes.blueprint,
     jobs.location_routes.blueprint,
     daemons.routes.blueprint,
     health.routes.blueprint,

@@ -14,7 +14,7 @@ from orchord.api.models.runs import AttemptBody, EdgeBody, OutputBody, PlanBody,
 from orchord.events import EventType, StoredEvent
 from orchord.plan.model import ExecutionPlan, Step
 from orchord.runs import Attempt, Run
-from orchord.storage import Storage
+from orchord.storage import PoolWaiter, Storage
 
 _OUTPUT_EVENT_TYPES = (EventType.STEP_OUTPUT, EventType.HANDLED_OUTPUT, EventType.ASSET_MATERIALIZATION)
 _PAGE_SIZE = 2000
@@ -58,7 +58,11 @@ def output_events(storage: Storage, run_id: str) -> Iterator[StoredEvent]:
 
 
 def step_bodies(
-    run: Run, plan: ExecutionPlan, attempts: Iterable[Attempt], told_of_outputs: Iterable[StoredEvent]
+    run: Run,
+    plan: ExecutionPlan,
+    attempts: Iterable[Attempt],
+    told_of_outputs: Iterable[StoredEvent],
+    waiters: Iterable[PoolWaiter] = (),
 ) -> list[StepBody]:
     """Return the steps of a run, in plan order; those that an earlier run made are among them."""
     attempts_of: dict[str, list[Attempt]] = defaultdict(list)
@@ -66,15 +70,26 @@ def step_bodies(
         attempts_of[attempt.step_key].append(attempt)
     metadata = _output_metadata(told_of_outputs)
     selected = plan.by_key.keys() if run.step_keys is None else set(run.step_keys)
+    reasons = {waiter.step_key: f"A free slot of pool '{waiter.pool}'." for waiter in waiters}
     return [
-        _step_body(run, step, sorted(attempts_of[step.key], key=lambda one: one.attempt), metadata)
+        _step_body(
+            run,
+            step,
+            sorted(attempts_of[step.key], key=lambda one: one.attempt),
+            metadata,
+            reasons.get(step.key),
+        )
         for step in plan.steps
         if step.key in selected or step.key in run.inherited or step.key in attempts_of
     ]
 
 
 def _step_body(
-    run: Run, step: Step, attempts: Sequence[Attempt], metadata: Mapping[tuple[str, str], dict[str, Any]]
+    run: Run,
+    step: Step,
+    attempts: Sequence[Attempt],
+    metadata: Mapping[tuple[str, str], dict[str, Any]],
+    waits_for: str | None,
 ) -> StepBody:
     last = attempts[-1] if attempts else None
     inherited = run.inherited.get(step.key) if last is None else None
@@ -94,6 +109,7 @@ def _step_body(
         ],
         error=ErrorBody.of(last.error) if last else None,
         inherited_from=inherited.run_id if inherited else None,
+        waits_for=waits_for,
     )
 
 

@@ -64,7 +64,8 @@ def info(as_json: bool) -> int:
         for notice in facts.pop("without_effect"):
             screen.print(Text.assemble(("without effect    ", "bold yellow"), notice))
         for name, value in facts.items():
-            screen.print(Text.assemble((f"{name.replace('_', ' '):<18}", "bold"), _shown(value)))
+            for line in _shown(value):
+                screen.print(Text.assemble((f"{name.replace('_', ' '):<18}", "bold"), line))
         for name, text in problems.items():
             screen.print(Text.assemble((f"{name.replace('_', ' '):<18}", "bold red"), text))
     return EXIT_FAILED if problems else EXIT_OK
@@ -86,19 +87,20 @@ def migrate(as_json: bool) -> None:
 instance.add_command(concurrency)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any) -> list[str | Text]:
     if isinstance(value, dict):
-        return ", ".join(f"{count} {key}" for key, count in value.items()) or "none"
+        return [", ".join(f"{count} {key}" for key, count in value.items()) or "none"]
     if isinstance(value, list):
-        return "; ".join(map(_daemon_words, value)) or "none; start one with `orchord daemon`"
-    return str(value or "none")
+        lines = [line for daemon in value for line in _daemon_lines(daemon)]
+        return lines or ["none; start one with `orchord daemon`"]
+    return [str(value or "none")]
 
 
-def _daemon_words(daemon: dict[str, Any]) -> str:
-    words = ["leads" if daemon["is_leader"] else "stands by"] if daemon["is_alive"] else ["silent"]
-    words.append(f"last seen {time_text(daemon['last_seen_at'])}")
-    words += [f"{loop}: {text}" for loop, text in daemon["errors"].items()]
-    return f"{daemon['daemon_id']} ({', '.join(words)})"
+def _daemon_lines(daemon: dict[str, Any]) -> list[str | Text]:
+    role = "silent" if not daemon["is_alive"] else "leads" if daemon["is_leader"] else "stands by"
+    seen = time_text(daemon["last_seen_at"])
+    errors = [Text(f"  {loop}: {text}", style="red") for loop, text in daemon["errors"].items()]
+    return [f"{daemon['daemon_id']} ({role}, last seen {seen})", *errors]
 
 
 def _daemon_record(known: KnownDaemon) -> dict[str, Any]:

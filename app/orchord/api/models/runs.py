@@ -84,6 +84,8 @@ class RunBody(AnswerModel):
     idempotency_key: str | None
     run_key: str | None
     error: ErrorBody | None = Field(description="Why the run failed, when no step did.")
+    priority: int = Field(description="Of runs in the queue, those with a higher one go first.")
+    waits_for: str | None = Field(description="Why the run is still in the queue.")
 
     @classmethod
     def of(cls, run: Run, config: JsonObject) -> RunBody:
@@ -125,6 +127,7 @@ class StepBody(AnswerModel):
     outputs: list[OutputBody]
     error: ErrorBody | None = Field(description="Of the last attempt.")
     inherited_from: RunId | None = Field(description="The run that made the step's outputs, when it is not this one.")
+    waits_for: str | None = Field(description="What the step waits for beside its upstream steps: a slot of its pool.")
 
 
 class RunDetailBody(RunBody):
@@ -237,4 +240,6 @@ def _run_fields(run: Run, config: JsonObject) -> JsonObject:
         "idempotency_key": run.idempotency_key,
         "run_key": run.run_key,
         "error": ErrorBody.of(run.error),
+        "priority": run.priority,
+        "waits_for": run.waits_for,
     }

@@ -105,7 +105,9 @@ def read_run(path: RunPath) -> RunDetailBody:
     """Read a run with its steps: status, attempts, times, outputs with metadata, errors."""
     run = found_run(path.run_id)
     storage = the_instance().storage
-    steps = step_bodies(run, plan_of(run), storage.attempts.of_run(run.run_id), output_events(storage, run.run_id))
+    waiters = storage.pools.waiters_of_run(run.run_id) if run.pools and not run.is_finished else ()
+    attempts, told = storage.attempts.of_run(run.run_id), output_events(storage, run.run_id)
+    steps = step_bodies(run, plan_of(run), attempts, told, waiters)
     return RunDetailBody.with_steps(run, api_state().shown_config(run), steps)
 
 
