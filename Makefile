@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo up down test check format bench clean
+.PHONY: help setup demo up down test check format bench bench-daemon chaos clean
 
 help:
 	@echo "make demo    run the numbers job as a Celery chord through the REST API and print its result"
@@ -11,6 +11,8 @@ help:
 	@echo "make test    run every test (services come from wheels; RabbitMQ's tests need Debian's server)"
 	@echo "make check   lint, formatting, types, architecture"
 	@echo "make bench   measure against the bare Celery canvas; PEER=dagster measures Dagster too"
+	@echo "make chaos   kill and freeze everything under 5 x 100 runs; print what was lost (nothing)"
+	@echo "make bench-daemon  measure queue, clock, sensors and recovery"
 	@echo "make clean   remove .venv, caches and built files"
 
 setup: $(STAMP)
@@ -48,6 +50,12 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench.py $(if $(PEER),--peer $(PEER))
+
+bench-daemon: $(STAMP)
+	$(BIN)/python benchmarks/daemon.py
+
+chaos: $(STAMP)
+	$(BIN)/python tests/chaos/chaos.py --seeds $(or $(SEEDS),5) --runs $(or $(RUNS),100)
 
 clean: down
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .orchord build dist

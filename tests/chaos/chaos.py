@@ -1,6 +1,7 @@
 """``make chaos``: runs of mixed shapes while a seeded script breaks what can break; then the plan is the judge.
 
-A program: ``python tests/chaos/chaos.py --seeds 5 --runs 100``. It exits with 1 when anything was lost, wrong or doubled.
+A program: ``python tests/chaos/chaos.py --seeds 5 --runs 100``. It exits with 1 unless all
+figures are zero.
 The measure of a flushed broker, without other faults, is flush.py.
 """
 
@@ -92,7 +93,10 @@ def drain(stack: Stack, options: argparse.Namespace) -> float:
     began = time.monotonic()
     if "ticks" in options.parts:
         # What asks for runs by itself is switched off first, or it would never end.
-        for kind, names in (("schedules", [f"every_minute_{n}" for n in range(shapes.SCHEDULES)]), ("sensors", ["counting"])):
+        for kind, names in (
+            ("schedules", [f"every_minute_{n}" for n in range(shapes.SCHEDULES)]),
+            ("sensors", ["counting"]),
+        ):
             for name in names:
                 wait_until(lambda: stop_instigator(stack, kind, name), 30)
 
@@ -123,7 +127,17 @@ def stop_instigator(stack: Stack, kind: str, name: str) -> bool:
 
 def dump(stack: Stack, folder: Path) -> None:
     """Keep the tables that tell what happened, as JSON lines."""
-    for table in ("runs", "attempts", "events", "ticks", "workers", "pool_waiters", "run_changes", "instigators", "daemons"):
+    for table in (
+        "runs",
+        "attempts",
+        "events",
+        "ticks",
+        "workers",
+        "pool_waiters",
+        "run_changes",
+        "instigators",
+        "daemons",
+    ):
         rows = stack.rows(f"SELECT row_to_json(t)::text FROM {table} t")
         (folder / f"{table}.jsonl").write_text("".join(f"{row}\n" for (row,) in rows))
 

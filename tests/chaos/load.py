@@ -84,7 +84,9 @@ class Load:
         launched.run_id = answer["run_id"]
         if launched.job == "to_be_canceled":
             self.is_over.wait(self._rng.uniform(0, 3))
-            launched.is_canceled = self._insist(launched, f"/api/v1/runs/{launched.run_id}/cancel", None, {}) is not None
+            launched.is_canceled = (
+                self._insist(launched, f"/api/v1/runs/{launched.run_id}/cancel", None, {}) is not None
+            )
 
     def _insist(self, launched: Launched, path: str, body: Any, headers: dict[str, str]) -> dict[str, Any] | None:
         deadline, pause = time.monotonic() + PATIENCE_SECONDS, 0.2

@@ -1,4 +1,4 @@
-"""The user code that runs under chaos: jobs of mixed shapes that behave by their names alone, so that a plan predicts them.
+"""The user code that runs under chaos: jobs of mixed shapes that behave by their names alone, so that plans predict.
 
 Each op fails, is tried again, or leaves its optional output out as its own seed says. Every body writes a line to the
 journal (``CHAOS_JOURNAL``) when it begins and when it ends: what really ran, whatever the database says.
@@ -108,7 +108,12 @@ def chain() -> list[Inputs]:
 
 
 def diamond() -> list[Inputs]:
-    return [{}, *({"one0": one(0)} for _ in range(4)), *({"one0": one(n)} for n in range(1, 5)), {"many0": many(5, 6, 7, 8)}]
+    return [
+        {},
+        *({"one0": one(0)} for _ in range(4)),
+        *({"one0": one(n)} for n in range(1, 5)),
+        {"many0": many(5, 6, 7, 8)},
+    ]
 
 
 def fan_in() -> list[Inputs]:

@@ -109,9 +109,7 @@ class Stack:
 
     def _broker(self) -> Supervised:
         options = ["--port", str(self.broker_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        return Supervised(
-            "broker", [server_binary(), *options, "--dir", str(self.folder)], self.folder / "broker.log"
-        )
+        return Supervised("broker", [server_binary(), *options, "--dir", str(self.folder)], self.folder / "broker.log")
 
     def _orchord(self, name: str, *arguments: str) -> Supervised:
         argv = [sys.executable, "-m", "orchord.cli.main", *arguments]
@@ -176,7 +174,9 @@ class Stack:
     def pool_children(self, worker: Supervised) -> list[int]:
         """Return the processes in which a worker's steps run."""
         pid = worker.pid
-        return [] if pid is None else [child for child in children_of(pid) if "resource_tracker" not in command_of(child)]
+        return (
+            [] if pid is None else [child for child in children_of(pid) if "resource_tracker" not in command_of(child)]
+        )
 
     def logs(self, lines: int = 25) -> str:
         """Return the ends of all logs."""

@@ -94,7 +94,9 @@ def judge(stack: Stack, runs: Sequence[Launched], faults: Sequence[Injected], po
     return found
 
 
-def _judge_run(stack: Stack, found: Verdict, launched: Launched, status: str | None, attempts: list[AttemptRow]) -> None:
+def _judge_run(
+    stack: Stack, found: Verdict, launched: Launched, status: str | None, attempts: list[AttemptRow]
+) -> None:
     name = f"{launched.key} {launched.job} {launched.run_id}"
     if status is None:
         found.lost.append(f"{name}: never stored; the client heard {launched.refusals[-3:]}")
