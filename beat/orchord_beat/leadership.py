@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import msgspec
 
 from orchord.spi import DaemonRow, Storage, StorageUnavailableError
 
@@ -96,6 +98,12 @@ class Leadership:
         self._storage.daemons.beat(row)
         self._reported_at = time.monotonic()
         if self.leads():
-            for other in self._storage.daemons.all():
-                if other.last_seen_at < now - FORGET_AFTER:
-                    self._storage.daemons.remove(other.daemon_id)
+            self._tidy(now)
+
+    def _tidy(self, now: datetime) -> None:
+        """Correct what daemons that were killed have left."""
+        for other in self._storage.daemons.all():
+            if other.last_seen_at < now - FORGET_AFTER:
+                self._storage.daemons.remove(other.daemon_id)
+            elif other.is_leader and other.daemon_id != self._daemon.daemon_id:
+                self._storage.daemons.beat(msgspec.structs.replace(other, is_leader=False))

@@ -11,7 +11,7 @@ from orchord.events import utc_now
 from orchord.storage import Storage
 from orchord.storage.daemon_store import DaemonStore
 from orchord.storage.values import DaemonRow
-from orchord_beat.leadership import FORGET_AFTER, LEASE_SECONDS, RENEW_SECONDS, STAND_BY_SECONDS, Leadership
+from orchord_beat.leadership import FORGET_AFTER, LEASE, LEASE_SECONDS, RENEW_SECONDS, STAND_BY_SECONDS, Leadership
 
 
 class Daemon:
@@ -59,6 +59,14 @@ def test_who_gives_it_back_is_followed_at_once(storage: Storage) -> None:
     second.part.renew()
     assert (first.part.leads(), second.part.leads()) == (False, True)
     assert rows(storage) == {"second": True}
+
+
+def test_who_takes_over_says_that_the_last_leader_no_longer_leads(storage: Storage) -> None:
+    killed, other = Daemon(storage, "killed"), Daemon(storage, "other")
+    killed.part.renew()
+    storage.daemons.give_back(LEASE, "killed")
+    other.part.renew()
+    assert rows(storage) == {"killed": False, "other": True}
 
 
 def test_who_cannot_renew_it_stops_to_lead_by_itself(
