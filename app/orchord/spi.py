@@ -33,6 +33,7 @@ from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
 from orchord.instance.queue_section import QueueSettings
 from orchord.instance.recording import EXECUTED_BY_TAG
 from orchord.instance.run_queue import RunQueue, unlimited_queue
+from orchord.instance.run_retries import RunRetries
 from orchord.instance.sections import CelerySettings, RunMonitoringSettings
 from orchord.instance.sink import StoredSink, as_skips
 from orchord.location import CodeLocation, LocationTarget, load_location
@@ -154,6 +155,7 @@ __all__ = [
     "RunMonitoringSettings",
     "RunNotFoundError",
     "RunQueue",
+    "RunRetries",
     "RunStatus",
     "RunWatch",
     "Settings",

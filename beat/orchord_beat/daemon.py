@@ -25,6 +25,7 @@ from orchord.spi import (
     WAKE_QUEUE,
     DaemonRow,
     InstanceConfig,
+    RunRetries,
     Settings,
     Storage,
     utc_now,
@@ -84,7 +85,7 @@ class Daemon:
     def _work_loops(self) -> list[Loop]:
         """Return the loops beside the clock, and let those that can be woken hear their calls."""
         leads = self._leadership.leads
-        dispatcher = Dispatcher(self.instance)
+        dispatcher = Dispatcher(self.instance, (RunRetries(self.instance).consider,))
         changes = Loop("changes", dispatcher.dispatch, CHANGES_SECONDS, leads)
         self._wakes.on(WAKE_CHANGES, changes.wake)
         self._wakes.on(WAKE_CLOCK, self._read_again)

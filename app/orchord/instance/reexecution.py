@@ -6,10 +6,11 @@ that made them. Launching is launch.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchord.errors import ConflictError, InvalidConfigError, did_you_mean
+from orchord.events import EventType
 from orchord.instance.launch import LaunchRequest, Lineage, find_job, launch
 from orchord.plan.model import ExecutionPlan
 from orchord.runs import STEP_END_STATUSES, Attempt, AttemptStatus, Inherited, Run, RunStatus
@@ -19,10 +20,18 @@ if TYPE_CHECKING:
 
 ALL_STEPS = "ALL_STEPS"
 FROM_FAILURE = "FROM_FAILURE"
-STRATEGIES = (ALL_STEPS, FROM_FAILURE)
+FROM_ASSET_FAILURE = "FROM_ASSET_FAILURE"
+STRATEGIES = (ALL_STEPS, FROM_FAILURE, FROM_ASSET_FAILURE)
 
 # Tags that belong to one run and not to those that repeat it.
-_OWN_TAGS = ("orchord/run_key", "orchord/parent_run_id", "orchord/root_run_id")
+_OWN_TAGS = (
+    "orchord/run_key",
+    "orchord/parent_run_id",
+    "orchord/root_run_id",
+    "orchord/retry_number",
+    "orchord/will_retry",
+    "orchord/auto_retry_run_id",
+)
 
 
 def reexecute(
@@ -31,6 +40,8 @@ def reexecute(
     strategy: str = ALL_STEPS,
     tags: Mapping[str, str] | None = None,
     run_config: Any = None,
+    *,
+    idempotency_key: str | None = None,
 ) -> Run:
     """Launch a run that repeats an earlier one, with the code that its location has now.
 
@@ -38,9 +49,11 @@ def reexecute(
         instance: where the run is.
         run_id: the earlier run; it must have ended.
         strategy: ``ALL_STEPS`` runs every step that the earlier run had; ``FROM_FAILURE`` those that did not
-            succeed, and keeps the outputs of the others.
+            succeed, and keeps the outputs of the others; ``FROM_ASSET_FAILURE`` makes those assets that the earlier
+            run was to make and did not, also when their step made others (without assets: ``FROM_FAILURE``).
         tags: laid over the earlier run's.
         run_config: in place of the earlier run's; None: as the earlier run had it.
+        idempotency_key: the same key gives the same run.
 
     Raises:
         RunNotFoundError, JobNotFoundError: the run, or today its job, is not there.
@@ -57,6 +70,25 @@ def reexecute(
             f"Run {run_id} is {parent.status} and cannot be executed again before it has ended. Wait, or cancel it."
         )
     _, job = find_job(instance.storage, parent.job_name, parent.location)
+    tags = {**{key: value for key, value in parent.tags.items() if key not in _OWN_TAGS}, **(tags or {})}
+    config = parent.run_config if run_config is None else run_config
+    if strategy == FROM_ASSET_FAILURE:
+        missing = _missing_assets(instance, parent, job.plan)
+        if missing is not None:
+            return _make_assets(
+                instance,
+                parent,
+                missing,
+                LaunchRequest(
+                    job_name=parent.job_name,
+                    location=parent.location,
+                    run_config=config,
+                    tags=tags,
+                    asset_selection=_escaped(missing),
+                    idempotency_key=idempotency_key,
+                ),
+            )
+        strategy = FROM_FAILURE
     wanted = _wanted_steps(parent, job.plan)
     inherited: dict[str, Inherited] = {}
     if strategy == FROM_FAILURE:
@@ -67,12 +99,36 @@ def reexecute(
     request = LaunchRequest(
         job_name=parent.job_name,
         location=parent.location,
-        run_config=parent.run_config if run_config is None else run_config,
-        tags={**{key: value for key, value in parent.tags.items() if key not in _OWN_TAGS}, **(tags or {})},
+        run_config=config,
+        tags=tags,
         asset_selection=_escaped(parent.asset_selection),
+        idempotency_key=idempotency_key,
     )
     lineage = Lineage(parent.run_id, parent.root_run_id or parent.run_id, inherited)
     run, _ = launch(instance, request, lineage, steps=wanted)
+    return run
+
+
+def _missing_assets(instance: OrchordInstance, parent: Run, plan: ExecutionPlan) -> list[str] | None:
+    """Return the assets that a run was to make and has not made; None when it was to make none."""
+    steps = [plan.step(key) for key in _wanted_steps(parent, plan)]
+    planned = [key for step in steps for key in step.asset_keys]
+    if parent.asset_selection is not None:
+        planned = [key for key in planned if key in parent.asset_selection]
+    if not planned:
+        return None
+    made = {
+        entry.asset_key.to_user_string()
+        for entry in instance.all_logs(parent.run_id, EventType.ASSET_MATERIALIZATION)
+        if entry.asset_key is not None
+    }
+    return [key for key in planned if key not in made]
+
+
+def _make_assets(instance: OrchordInstance, parent: Run, missing: Sequence[str], request: LaunchRequest) -> Run:
+    if not missing:
+        raise ConflictError(f"Run {parent.run_id} has made all its assets. Execute it again with {ALL_STEPS}.")
+    run, _ = launch(instance, request, Lineage(parent.run_id, parent.root_run_id or parent.run_id))
     return run
 
 

@@ -98,6 +98,12 @@ def run_body(run: Run) -> str:
     return json_text(msgspec.structs.replace(run, **changing))
 
 
+def body_with_tags(body: str, tags: Mapping[str, str]) -> str:
+    """Return a run's body with tags laid over its own."""
+    run = _run_decoder.decode(body)
+    return run_body(msgspec.structs.replace(run, tags={**run.tags, **tags}))
+
+
 def run_of(
     body: str,
     status: str,

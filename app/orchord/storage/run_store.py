@@ -6,7 +6,7 @@ Which moves a run may make is asked of the caller (``allowed_from``); that a ter
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from orchord.events import ErrorInfo, Event, EventType
 from orchord.runs import TERMINAL_RUN_STATUSES, Run, RunStatus
 from orchord.storage.change_store import insert_change
 from orchord.storage.database import Database
-from orchord.storage.encoding import decode_error, encode_error, run_of
+from orchord.storage.encoding import body_with_tags, decode_error, encode_error, run_of
 from orchord.storage.event_store import insert_events
 from orchord.storage.hot_path import HotPath
 from orchord.storage.schema import attempts, events, pool_waiters, run_tags, runs
@@ -35,6 +35,10 @@ _RUN_COLUMNS = (
 )
 _TERMINAL = tuple(status.value for status in TERMINAL_RUN_STATUSES)
 _UNFINISHED = tuple(status.value for status in RunStatus if not status.is_terminal)
+# A run that is being stopped for a reason, which it then fails by.
+_STOPPED = sa.and_(runs.c.status == RunStatus.CANCELING.value, runs.c.error.is_not(None))
+# Being stopped for a reason, by which the run fails when its steps have stopped.
+_STOPPED = sa.and_(runs.c.status == RunStatus.CANCELING.value, runs.c.error.is_not(None))
 
 
 class RunStore:
@@ -131,25 +135,31 @@ class RunStore:
     ) -> bool:
         """Move a run to another status if it is in one of ``allowed_from``; return whether it moved.
 
-        A terminal status never changes, whatever ``allowed_from`` says. ``at`` is by default the event's time.
+        A terminal status never changes, whatever ``allowed_from`` says. ``at`` is by default the event's time. A run
+        that is being stopped for a reason (``begin_stop``) fails by that instead of becoming CANCELED.
         """
         moment = at or (event.timestamp if event is not None else datetime.now(UTC))
         allowed = [status.value for status in allowed_from if not status.is_terminal]
-        values: dict[str, Any] = {"status": to.value, "updated_at": moment}
+        final = sa.case((_STOPPED, RunStatus.FAILURE.value), else_=to.value) if to is RunStatus.CANCELED else to.value
+        values: dict[str, Any] = {"status": final, "updated_at": moment}
         if to is RunStatus.STARTED:
             values["started_at"] = moment
         if to.is_terminal:
             values["ended_at"] = moment
-        statement = sa.update(runs).where(runs.c.run_id == run_id, runs.c.status.in_(allowed)).values(values)
+        which = (runs.c.run_id == run_id, runs.c.status.in_(allowed))
+        statement = sa.update(runs).where(*which).values(values).returning(runs.c.status, runs.c.error)
 
         def work(connection: sa.Connection) -> bool:
-            if not connection.execute(statement).rowcount:
+            row = connection.execute(statement).first()
+            if row is None:
                 return False
-            if to.is_terminal:
+            status = RunStatus(row.status)
+            if status.is_terminal:
                 _close_attempts(connection, run_id, moment)
-            insert_change(connection, run_id, to, moment)
-            if event is not None:
-                insert_events(connection, run_id, [event])
+            insert_change(connection, run_id, status, moment)
+            told = event if status is to else end_event(status, decode_error(row.error), moment)
+            if told is not None:
+                insert_events(connection, run_id, [told])
             return True
 
         return self._database.transact(work)
@@ -175,6 +185,23 @@ class RunStore:
 
         return self._database.transact(work)
 
+    def add_tags(self, run_id: str, tags: Mapping[str, str]) -> bool:
+        """Put tags on a run that is stored already, over those of the same keys; return whether it is there."""
+
+        def work(connection: sa.Connection) -> bool:
+            body = connection.execute(sa.select(runs.c.body).where(runs.c.run_id == run_id).with_for_update()).scalar()
+            if body is None:
+                return False
+            new = body_with_tags(body, tags)
+            connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(body=new))
+            same = sa.and_(run_tags.c.run_id == run_id, run_tags.c.key.in_(list(tags)))
+            connection.execute(sa.delete(run_tags).where(same))
+            rows = [{"run_id": run_id, "key": key, "value": value} for key, value in tags.items()]
+            connection.execute(sa.insert(run_tags), rows)
+            return True
+
+        return not tags or self._database.transact(work)
+
     def end(self, run_id: str, at: datetime) -> RunStatus | None:
         """End a run by what its attempts say: CANCELED when it is being canceled, else FAILURE or SUCCESS.
 
@@ -194,10 +221,9 @@ class RunStore:
         Its running attempts end as CANCELED. ``free_key`` gives its idempotency key free, so that the same request
         can be made again. Returns None when the run has ended already.
         """
-        canceling = runs.c.status == RunStatus.CANCELING.value
-        stopped = sa.and_(canceling, runs.c.error.is_not(None))
-        final = sa.case((sa.and_(canceling, runs.c.error.is_(None)), RunStatus.CANCELED.value), else_="FAILURE")
-        reason = sa.case((stopped, runs.c.error), else_=encode_error(error))
+        canceled = sa.and_(runs.c.status == RunStatus.CANCELING.value, runs.c.error.is_(None))
+        final = sa.case((canceled, RunStatus.CANCELED.value), else_=RunStatus.FAILURE.value)
+        reason = sa.case((_STOPPED, runs.c.error), else_=encode_error(error))
         statement = (
             sa.update(runs)
             .where(runs.c.run_id == run_id, runs.c.status.not_in(_TERMINAL))

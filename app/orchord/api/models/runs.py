@@ -182,8 +182,9 @@ class ReexecuteBody(RequestModel):
 
     model_config = ConfigDict(openapi_extra={"required": False})  # type: ignore[typeddict-unknown-key]
 
-    strategy: Literal["ALL_STEPS", "FROM_FAILURE"] = Field(
-        default="ALL_STEPS", description="FROM_FAILURE keeps the outputs of the steps that succeeded."
+    strategy: Literal["ALL_STEPS", "FROM_FAILURE", "FROM_ASSET_FAILURE"] = Field(
+        default="ALL_STEPS",
+        description="FROM_FAILURE keeps what succeeded; FROM_ASSET_FAILURE makes the assets that were not made.",
     )
     tags: Tags = Field(default={}, description="Put on the new run, over the old run's own.")
     run_config: JsonObject | None = Field(default=None, description="In place of the old run's config; null keeps it.")
