@@ -95,6 +95,9 @@ def run_tick_worker(
     app.conf.orchord_worker_id = process.worker_id
     register_ticks(process)
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    # Two lines for each of thousands of ticks that found nothing; what comes of the others is logged by the runner.
+    for name in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     least = instance.config.sensors.num_workers or LEAST_PROCESSES
     worker = app.Worker(
         hostname=f"ticks.{code.name}@{process.worker_id}",
