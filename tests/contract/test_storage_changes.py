@@ -115,7 +115,7 @@ class TestARunThatIsStoppedForAReason:
         assert result.run_status is RunStatus.FAILURE
         self.check(life, run, told)
 
-    @pytest.mark.parametrize("how", ["end", "fail", "skips"])
+    @pytest.mark.parametrize("how", ["end", "fail", "skips", "cancel"])
     def test_whoever_ends_it(self, life, told, how):
         run = life.run()
         life.claimed(run)
@@ -124,6 +124,12 @@ class TestARunThatIsStoppedForAReason:
             status = life.storage.runs.end(run.run_id, life.now())
         elif how == "fail":
             status = life.storage.runs.fail(run.run_id, ErrorInfo("Other", "another reason"), life.now())
+        elif how == "cancel":
+            canceled = life.event(EventType.RUN_CANCELED, "Run canceled by force.")
+            life.storage.runs.set_status(
+                run.run_id, RunStatus.CANCELED, allowed_from=[RunStatus.CANCELING], event=canceled
+            )
+            status = life.status(run)
         else:
             skip = Skip("b", AttemptStatus.CANCELED)
             status = life.storage.attempts.record_skips(run.run_id, [skip], life.now(), ends_run=True)

@@ -290,6 +290,15 @@ class TestTheEnd:
         assert stored.skip_reason == "Every run that was asked for was made by an earlier tick."
         assert life.storage.instigators.state(SENSOR).cursor == "moved"
 
+    def test_run_keys_may_hold_anything(self, clock, ticks, life):
+        first, second = (clock.claimed(clock.made(f"t{number}", SENSOR)) for number in range(2))
+        strange = {"run_key": "a\x00\ud800b", "idempotency_key": "k:a\x00\ud800b", "tags": {"key": "a\x00b"}}
+        old = life.make(**strange)
+        assert ticks.finish(clock.end(first, runs=[(old, ())])).created == (old.run_id,)
+        result = ticks.finish(clock.end(second, runs=[(life.make(**strange), ())]))
+        assert result.existing == {"a\x00\ud800b": old.run_id}
+        assert life.storage.instigators.state(SENSOR).last_run_key == "a\ufffd?b"
+
     def test_a_skipped_tick_says_why_and_moves_the_cursor(self, clock, ticks, life):
         tick = clock.claimed(clock.made(key=SENSOR))
         ticks.finish(clock.end(tick, TickStatus.SKIPPED, skip_reason="no files", cursor="7", keeps_cursor=False))
@@ -390,6 +399,7 @@ class TestGivingUp:
         assert ticks.give_up(tick.tick_id, self.ERROR, at) is TickStatus.FAILURE
         stored = ticks.find(tick.tick_id)
         assert (stored.status, stored.error, stored.ended_at) == (TickStatus.FAILURE, self.ERROR, at)
+        assert life.storage.instigators.state(SCHEDULE).last_tick_ended_at == at
         assert not ticks.finish(clock.end(tick)).accepted
         assert ticks.give_up(tick.tick_id, self.ERROR, at) is None
         assert ticks.give_up(99999, self.ERROR, at) is None

@@ -40,6 +40,11 @@ def insert_runs(connection: sa.Connection, new: Sequence[tuple[Run, Sequence[Eve
     return created
 
 
+def stored_key(run: Run) -> str | None:
+    """Return a run's idempotency key as it is stored: sensors' run keys are in it, and may hold anything."""
+    return None if run.idempotency_key is None else clean_text(run.idempotency_key)
+
+
 def ids_by_idempotency_key(connection: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
     """Return the run ids that idempotency keys have made."""
     found: dict[str, str] = {}
@@ -72,7 +77,7 @@ def _values(run: Run) -> dict[str, Any]:
         "updated_at": run.updated_at,
         "parent_run_id": run.parent_run_id,
         "root_run_id": run.root_run_id,
-        "idempotency_key": run.idempotency_key,
+        "idempotency_key": stored_key(run),
         "body": run_body(run),
         "error": encode_error(run.error),
         "rank": -run.priority,

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from orchord.storage.asset_store import insert_asset_events
 from orchord.storage.encoding import as_utc, clean_text, encode_error, json_text
 from orchord.storage.instigator_store import upsert_state
-from orchord.storage.run_rows import ids_by_idempotency_key, insert_runs
+from orchord.storage.run_rows import ids_by_idempotency_key, insert_runs, stored_key
 from orchord.storage.schema import ticks
 from orchord.storage.tick_rows import tick_of
 from orchord.storage.values import TickEnd, TickFinished
@@ -46,9 +46,9 @@ def _locked(connection: sa.Connection, tick_id: int) -> Tick | None:
 
 def _finished(connection: sa.Connection, end: TickEnd, status: TickStatus, created: tuple[str, ...]) -> TickFinished:
     left_out = [run for run, _ in end.runs if run.run_id not in created]
-    keys = sorted({run.idempotency_key for run in left_out if run.idempotency_key is not None})
-    ids = ids_by_idempotency_key(connection, keys)
-    existing = {run.run_key or "": ids[run.idempotency_key] for run in left_out if run.idempotency_key in ids}
+    keys = {run.run_id: key for run in left_out if (key := stored_key(run)) is not None}
+    ids = ids_by_idempotency_key(connection, sorted(set(keys.values())))
+    existing = {run.run_key or "": ids[keys[run.run_id]] for run in left_out if keys.get(run.run_id) in ids}
     if status is TickStatus.SUCCESS and existing and not created and not end.events:
         status = TickStatus.SKIPPED
     return TickFinished(True, created, existing, status)

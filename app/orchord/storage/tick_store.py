@@ -15,7 +15,7 @@ from orchord.events import ErrorInfo
 from orchord.storage.database import Database
 from orchord.storage.encoding import encode_error
 from orchord.storage.failures import is_unique_violation
-from orchord.storage.instigator_store import plan_until
+from orchord.storage.instigator_store import plan_until, upsert_state
 from orchord.storage.schema import ticks
 from orchord.storage.tick_end import end_tick
 from orchord.storage.tick_rows import insert_ticks, is_open, tick_of
@@ -106,12 +106,17 @@ class TickStore:
         may_try_again = sa.and_(_STARTED, ticks.c.tries <= tries_left)
         again = sa.update(ticks).where(ticks.c.tick_id == tick_id, may_try_again).values(_FREE)
         failed = {"status": TickStatus.FAILURE.value, "error": encode_error(error), "ended_at": at}
-        over = sa.update(ticks).where(ticks.c.tick_id == tick_id, _OPEN).values(failed)
+        over = sa.update(ticks).where(ticks.c.tick_id == tick_id, _OPEN).values(failed).returning(*ticks.c)
 
         def work(connection: sa.Connection) -> TickStatus | None:
             if connection.execute(again).rowcount:
                 return TickStatus.PENDING
-            return TickStatus.FAILURE if connection.execute(over).rowcount else None
+            row = connection.execute(over).first()
+            if row is None:
+                return None
+            if not row.is_dry_run:
+                upsert_state(connection, tick_of(row).key, {"last_tick_ended_at": at})
+            return TickStatus.FAILURE
 
         return self._database.transact(work)
 
