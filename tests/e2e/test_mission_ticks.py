@@ -112,6 +112,9 @@ def test_one_command_runs_schedules_by_the_minute_and_a_sensor_on_a_file(file: P
 @pytest.mark.timeout(120)
 def test_a_dry_run_asks_for_runs_and_starts_none(file: Path, deployment) -> None:
     deployment.start_all(NUMBERS)
+    deployment.wait_until(
+        lambda: all(check["is_ok"] for check in deployment.client.get("/readyz").json()["checks"]), 30, "tick workers"
+    )
     tried = deployment.client.post("/api/v1/schedules/process_numbers_schedule/dry-run").raise_for_status().json()
     assert (tried["status"], [request["job_name"] for request in tried["requests"]]) == ("SUCCESS", ["process_numbers"])
     tried = deployment.client.post(f"/api/v1/sensors/{SENSOR}/dry-run").raise_for_status().json()
@@ -165,6 +168,7 @@ def test_what_is_pushed_to_a_sensor_becomes_a_run_in_the_order_of_the_pushes(tmp
             if tick["tick_id"] in ids and tick["ended_at"] is not None
         ]
 
+    deployment.wait_until(lambda: bool(ended()), 30, "a push to be evaluated")
     tried = deployment.orchord(
         "sensor", "preview", "arrivals", "--payload", '{"file": "x"}', "--cursor", "41", "--json"
     )

@@ -15,7 +15,7 @@ from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from orchord.api.models import assets, daemons, events, health, instigators, jobs, runs, ticks
+from orchord.api.models import assets, daemons, events, health, instigators, jobs, pools, runs, ticks
 from orchord.api.models.foundation import AnswerModel, RequestModel
 from orchord.api.problems import Problem
 
@@ -87,7 +87,7 @@ def _page() -> Response:
 @cache
 def _schemas() -> dict[str, Any]:
     found: dict[type[BaseModel], None] = {Problem: None}
-    for module in (assets, daemons, events, health, instigators, jobs, runs, ticks):
+    for module in (assets, daemons, events, health, instigators, jobs, pools, runs, ticks):
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, AnswerModel | RequestModel):
                 found[value] = None

@@ -237,7 +237,7 @@ class InstigatorControl:
 
     def _need_worker(self, key: InstigatorKey) -> None:
         alive = self.storage.workers.alive(self.storage.clock() - WORKER_SILENCE)
-        if not any(worker.location == key.location and worker.queues for worker in alive):
+        if not any(worker.location == key.location and worker.takes_ticks for worker in alive):
             raise UnavailableError(
                 f"No worker of location '{key.location}' is alive to evaluate '{key.name}'. Start one with "
                 "`orchord worker`."

@@ -16,6 +16,7 @@ from orchord.api.routing import Routes
 from orchord.api.state import the_instance
 from orchord.errors import BrokerUnavailableError, StorageUnavailableError
 from orchord.instance.daemons import daemons_in_words, known_daemons
+from orchord.storage import WorkerRow
 
 #: A worker that has not reported itself for so long does not count.
 WORKER_SILENCE = timedelta(seconds=30)
@@ -35,11 +36,12 @@ def live() -> LivenessBody:
 def ready() -> ReadinessBody:
     """Tell whether runs can be started and carried out: database, broker, and a live worker for each location.
 
-    Without a daemon the server is ready all the same, as runs that are launched need none; a check says so.
+    Without a daemon, or without who evaluates schedules and sensors, the server is ready all the same, as runs that are
+    launched need neither; a check says so.
     """
     checks = [check_database(), check_broker()]
     if checks[0].is_ok:
-        checks += [*check_workers(), check_daemons()]
+        checks += [*check_workers(), *check_tick_workers(), check_daemons()]
     wrong = [f"{check.name}: {check.detail}" for check in checks if check.status == "failed"]
     if wrong:
         raise ProblemError(
@@ -73,10 +75,13 @@ def check_broker() -> CheckBody:
 
 def workers_alive() -> Counter[str]:
     """Return how many workers of each location have reported themselves of late."""
-    storage = the_instance().storage
-    reported = storage.workers.alive(storage.clock() - WORKER_SILENCE)
     # Tick workers report themselves too, and processes that carry out a run of their own.
-    return Counter(worker.location for worker in reported if worker.takes_steps)
+    return Counter(worker.location for worker in _reported() if worker.takes_steps)
+
+
+def _reported() -> list[WorkerRow]:
+    storage = the_instance().storage
+    return storage.workers.alive(storage.clock() - WORKER_SILENCE)
 
 
 def check_workers() -> list[CheckBody]:
@@ -92,6 +97,22 @@ def check_workers() -> list[CheckBody]:
             is_ok=alive[name] > 0,
         )
         for name in names
+    ]
+
+
+def check_tick_workers() -> list[CheckBody]:
+    """Look, for each code location that has schedules or sensors, for who evaluates them."""
+    alive = Counter(worker.location for worker in _reported() if worker.takes_ticks)
+    snapshots = [row.snapshot for row in the_instance().storage.locations.all() if row.snapshot is not None]
+    return [
+        checked(
+            f"tick workers of {snapshot.name}",
+            f"{alive[snapshot.name]} alive" if alive[snapshot.name] else "none alive; `orchord worker` starts one",
+            is_ok=alive[snapshot.name] > 0,
+            otherwise="warning",
+        )
+        for snapshot in snapshots
+        if snapshot.schedules or snapshot.sensors
     ]
 
 

@@ -143,7 +143,8 @@ def instance(open_instance: OpenInstance) -> OrchordInstance:
 @pytest.fixture
 def with_worker(instance: OrchordInstance) -> None:
     now = utc_now()
-    instance.storage.workers.beat(WorkerRow("w1", "host", 1, "shop", ("steps.shop",), now, now))
+    for worker_id, queue in (("w1", "steps.shop"), ("t1", "ticks.shop")):
+        instance.storage.workers.beat(WorkerRow(worker_id, "host", 1, "shop", (queue,), now, now))
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ def test_ready_when_database_broker_workers_and_a_daemon_are_there(client: Flask
             {"name": "database", "is_ok": True, "status": "ok", "detail": "reachable"},
             {"name": "broker", "is_ok": True, "status": "ok", "detail": "reachable"},
             {"name": "workers of shop", "is_ok": True, "status": "ok", "detail": "1 alive"},
+            {"name": "tick workers of shop", "is_ok": True, "status": "ok", "detail": "1 alive"},
             {"name": "daemons", "is_ok": True, "status": "ok", "detail": "1 alive"},
         ],
     }
@@ -68,6 +69,20 @@ def test_ready_with_a_warning_when_no_daemon_leads_or_one_fails(
     assert answer.status_code == 200
     assert answer.json is not None
     assert answer.json["checks"][-1] == {"name": "daemons", "is_ok": False, "status": "warning", "detail": detail}
+
+
+@pytest.mark.usefixtures("with_worker")
+def test_ready_with_a_warning_when_nobody_evaluates_schedules(client: FlaskClient, instance: OrchordInstance) -> None:
+    instance.storage.workers.remove("t1")
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert answer.json["checks"][-2] == {
+        "name": "tick workers of shop",
+        "is_ok": False,
+        "status": "warning",
+        "detail": "none alive; `orchord worker` starts one",
+    }
 
 
 def test_daemons_are_listed_the_leader_first(client: FlaskClient, report_daemon) -> None:

@@ -82,7 +82,7 @@ def end(instance: OrchordInstance, tick_id: int, status: TickStatus, **fields: A
 def evaluated(instance: OrchordInstance, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Has every tick that is sent end in a given way, as by a worker."""
     now = utc_now()
-    instance.storage.workers.beat(WorkerRow("w1", "host", 1, "shop", ("steps.shop",), now, now))
+    instance.storage.workers.beat(WorkerRow("w1", "host", 1, "shop", ("ticks.shop",), now, now))
 
     def as_told(status: TickStatus, **fields: Any) -> None:
         def send(courier: FakeCourier, ticks: Any) -> None:
