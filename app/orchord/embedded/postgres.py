@@ -28,9 +28,14 @@ _PORT_ATTEMPTS = 3
 
 @contextlib.contextmanager
 def start_postgres(
-    directory: Path | str | None = None, fsync: bool = False, max_connections: int = 200
+    directory: Path | str | None = None,
+    fsync: bool = False,
+    max_connections: int = 200,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
 ) -> Iterator[str]:
-    """Start a server with a database of its own on a free port of 127.0.0.1, and stop it at the end.
+    """Start a server with a database of its own, by default on a free port of 127.0.0.1, and stop it at the end.
 
     As root the server runs as ``nobody``, as Postgres refuses root. Data in a given ``directory`` stay there and
     are used again; without one they lie in a temporary folder and go with it.
@@ -39,6 +44,8 @@ def start_postgres(
         directory: where data and log live. As root, ``nobody`` must be able to enter all of its parents.
         fsync: whether commits reach the disk. False is for data that may be lost with the machine.
         max_connections: how many connections the server takes.
+        host: the address of this machine that it listens on.
+        port: the port; None: a free one.
 
     Yields:
         The SQLAlchemy URL, such as ``postgresql+psycopg2://postgres@127.0.0.1:40123/postgres``.
@@ -59,9 +66,11 @@ def start_postgres(
             _refuse_closed_parents(folder)
         if not (folder / "data" / "PG_VERSION").exists():
             _make_database(binaries, folder, owner)
-        process, port = _start(binaries, folder, owner, fsync=fsync, max_connections=max_connections)
+        options = ["-c", f"max_connections={max_connections}"]
+        options += [] if fsync else ["-F", "-c", "full_page_writes=off"]
+        process, used_port = _start(binaries, folder, owner, options, host=host, port=port)
         stack.callback(stop, process, first=signal.SIGINT, grace_seconds=10)
-        yield f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres"
+        yield f"postgresql+psycopg2://postgres@{host}:{used_port}/postgres"
 
 
 def server_binaries() -> Path:
@@ -125,13 +134,19 @@ def _make_database(binaries: Path, folder: Path, owner: pwd.struct_passwd | None
 
 
 def _start(
-    binaries: Path, folder: Path, owner: pwd.struct_passwd | None, *, fsync: bool, max_connections: int
+    binaries: Path,
+    folder: Path,
+    owner: pwd.struct_passwd | None,
+    options: list[str],
+    *,
+    host: str,
+    port: int | None,
 ) -> tuple[subprocess.Popen[bytes], int]:
     log = folder / "postgres.log"
-    for _ in range(_PORT_ATTEMPTS):
-        port = free_port()
-        argv = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", "", "-p", str(port), "-h", "127.0.0.1"]
-        argv += ["-c", f"max_connections={max_connections}"] + ([] if fsync else ["-F", "-c", "full_page_writes=off"])
+    for _ in range(1 if port is not None else _PORT_ATTEMPTS):
+        used_port = free_port() if port is None else port
+        argv = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", "", "-p", str(used_port), "-h", host]
+        argv += options
         with log.open("wb") as output:
             process = spawn(
                 argv,
@@ -140,18 +155,18 @@ def _start(
                 group=owner.pw_gid if owner else None,
                 death_signal=signal.SIGQUIT,
             )
-        if _is_ready(process, port):
-            return process, port
+        if _is_ready(process, host, used_port):
+            return process, used_port
         stop(process, first=signal.SIGQUIT)
     tail = log.read_text(errors="replace")[-800:]
     raise StorageUnavailableError(f"The embedded Postgres ({binaries}) did not start. It said:\n{tail}")
 
 
-def _is_ready(process: subprocess.Popen[bytes], port: int) -> bool:
+def _is_ready(process: subprocess.Popen[bytes], host: str, port: int) -> bool:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres", connect_timeout=2).close()
+            psycopg2.connect(host=host, port=port, user="postgres", dbname="postgres", connect_timeout=2).close()
         except psycopg2.OperationalError:
             time.sleep(0.02)
         else:
