@@ -208,9 +208,7 @@ def main() -> None:
 
 def _print_many_due(valkey: str, postgres: str, folder: Path) -> None:
     found = measure_many_due(valkey, postgres, folder)
-    print(
-        f"{found.schedules} schedules due in one minute, two daemons: ticks sent within {found.last_tick_seconds:.2f} s,"
-    )
+    print(f"{found.schedules} schedules due in one minute, two daemons: sent within {found.last_tick_seconds:.2f} s,")
     print(f"runs created within {found.last_run_seconds:.2f} s (median {found.median_run_seconds:.2f} s);")
     print(f"{found.twice} twice, {found.never} never")
 

@@ -143,7 +143,8 @@ class TickWatch:
     ) -> None:
         """Send what nobody has taken, where somebody would take it."""
         served = {queue for worker in workers for queue in worker.queues}
-        busy_lanes = {(tick.key.location, tick.lane) for tick in started if tick.lane is not None}
+        under_way = list(started)
+        busy_lanes = {(tick.key.location, tick.lane) for tick in under_way if tick.lane is not None}
         waiting: dict[str, int] = {}
         due = []
         for tick in pending:
@@ -153,7 +154,8 @@ class TickWatch:
             if tick.sent_at is not None:
                 if queue not in waiting:
                     waiting[queue] = self.waiting_messages(queue)
-                quiet = QUIET if waiting[queue] == 0 else QUIET_WHEN_BUSY
+                waits_its_turn = waiting[queue] > 0 or _others_have_their_turn(tick, tick.sent_at, under_way, now)
+                quiet = QUIET_WHEN_BUSY if waits_its_turn else QUIET
                 patience = min(quiet * 2 ** min(self._times_sent(tick), 6), LONGEST_QUIET)
                 if now - tick.sent_at < patience:
                     continue
@@ -175,6 +177,19 @@ class TickWatch:
 
 # A schedule's tick that waits no longer than this is not given up, however many newer ones there are.
 MISSED_AFTER = timedelta(minutes=2)
+
+
+def _others_have_their_turn(tick: Tick, sent_at: datetime, under_way: Iterable[Tick], now: datetime) -> bool:
+    """Return whether workers of the location are at ticks that were sent before this one, or in the same message.
+
+    A worker takes messages ahead: what it has taken waits in no queue, and is not lost.
+    """
+    recent = [
+        other
+        for other in under_way
+        if other.key.location == tick.key.location and other.started_at is not None and now - other.started_at < QUIET
+    ]
+    return bool(recent) and all(other.sent_at is not None and other.sent_at <= sent_at for other in recent)
 
 
 def _first_of_lanes(ticks: Iterable[Tick]) -> list[Tick]:

@@ -105,6 +105,24 @@ def test_a_message_that_may_wait_its_turn_is_not_doubled(watched: Watched) -> No
     assert watched.look(after=50 * SECOND) == []
 
 
+def test_what_a_busy_worker_has_taken_ahead_is_not_doubled(watched: Watched) -> None:
+    ticks = [watched.tick(SCHEDULE, number) for number in range(4)]
+    watched.look()
+    watched.look(after=QUIET)
+    watched.claim(ticks[0])
+    assert watched.look(after=QUIET - SECOND) == []
+
+
+def test_a_tick_that_later_ones_have_overtaken_was_lost(watched: Watched) -> None:
+    lost = watched.tick(SCHEDULE, 1)
+    watched.look()
+    watched.wall.forward(QUIET - SECOND)
+    later = watched.tick(SCHEDULE, 2)
+    watched.look()
+    watched.claim(later)
+    assert watched.look(after=2 * SECOND) == [lost.tick_id]
+
+
 def test_nothing_is_sent_where_no_worker_would_take_it(watched: Watched) -> None:
     tick = watched.tick()
     assert watched.look(after=20 * SECOND, alive=()) == []
