@@ -25,6 +25,7 @@ from orchord.execution.time_limit import HARD_GRACE_SECONDS, end_process_of_stuc
 from orchord.instance import InstanceConfig, OrchordInstance
 from orchord.instance.coordinators import QueuedRunCoordinator, RunCoordinator
 from orchord.instance.courier import Courier
+from orchord.instance.daemons import known_daemons
 from orchord.instance.evaluation import Evaluation, TickTimeLimitExceeded, evaluate
 from orchord.instance.heartbeat import Heartbeat
 from orchord.instance.instigators import Instigator, instigators
@@ -192,6 +193,7 @@ __all__ = [
     "instigators",
     "join_id",
     "joins_of",
+    "known_daemons",
     "latest_times",
     "load_location",
     "next_times",

@@ -107,7 +107,7 @@ def test_a_failure_of_the_users_code_is_left_alone_when_so_said_and_a_lost_proce
 
 
 def test_a_canceled_run_is_not_retried(instance, retries) -> None:
-    run = instance.launch(LaunchRequest("diamond"))[0]
+    run = instance.launch(LaunchRequest(job_name="diamond"))[0]
     instance.cancel(run.run_id)
     assert consider(instance, retries) == []
 
