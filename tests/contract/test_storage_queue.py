@@ -235,3 +235,65 @@ def test_a_look_that_does_not_wait_gives_way_to_one_that_goes_on(open_storage: C
 
     assert first.queue.take(Slow(QueueLimits())) is not None
     assert answers == [None]
+
+
+class TestTheQuickLook:
+    """What a submission does on PostgreSQL: two round trips, and a longer look when these are not enough."""
+
+    LIMITS = QueueLimits(max_concurrent_runs=2, tag_limits=(by_tag("team", 1, each=True),))
+
+    @pytest.fixture(autouse=True)
+    def _only_postgres(self, storage: Storage) -> None:
+        if not storage.database.is_postgres:
+            assert storage.queue.take_quickly(RunLimits(self.LIMITS), 4) is None
+            pytest.skip("SQLite has one look")
+
+    def quick(self, storage: Storage) -> list[str] | None:
+        taken = storage.queue.take_quickly(RunLimits(self.LIMITS), 4)
+        return None if taken is None else [run.run_id for run in taken]
+
+    def test_the_first_in_line_go_as_by_the_longer_look(self, storage: Storage) -> None:
+        runs = [queued(storage, team=team) for team in "abc"]
+        assert self.quick(storage) == runs[:2]
+        assert self.quick(storage) == []
+        assert [storage.runs.get(run_id).status for run_id in runs] == ["STARTING", "STARTING", "QUEUED"]
+        assert [str(stored.event.type) for stored in storage.events.page(runs[0])] == ["RUN_DEQUEUED", "RUN_STARTING"]
+        assert len(storage.changes.page()) == 5
+        end(storage, runs[0])
+        assert self.quick(storage) == runs[2:]
+
+    def test_where_one_is_held_back_or_has_pools_nothing_changes(self, storage: Storage) -> None:
+        queued(storage, team="a")
+        queued(storage, team="a")
+        assert self.quick(storage) is None
+        for run in storage.runs.page():
+            end(storage, run.run_id)
+        with_pool = queued(storage, pools=["db"])
+        assert self.quick(storage) is None
+        assert storage.runs.get(with_pool).status is RunStatus.QUEUED
+
+    def test_it_gives_way_to_another_look(self, open_storage: Callable[[], Storage]) -> None:
+        first, second = open_storage(), open_storage()
+        queued(first)
+        answers: list[object] = []
+
+        class Slow(RunLimits):
+            def admit(self, run: Run) -> bool:
+                answers.append(second.queue.take_quickly(RunLimits(QueueLimits()), 4))
+                return super().admit(run)
+
+        assert first.queue.take(Slow(QueueLimits())) is not None
+        assert answers == [None]
+
+    def test_a_run_that_is_just_being_canceled_is_left_alone(self, open_storage: Callable[[], Storage]) -> None:
+        first, second = open_storage(), open_storage()
+        run_id = queued(first)
+
+        class Late(RunLimits):
+            def admit(self, run: Run) -> bool:
+                end(second, run.run_id)
+                return super().admit(run)
+
+        assert first.queue.take_quickly(Late(QueueLimits()), 4) is None
+        assert first.runs.get(run_id).status is RunStatus.FAILURE
+        assert take(first) == []

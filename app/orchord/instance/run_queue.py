@@ -53,7 +53,10 @@ class RunQueue:
         queue = self.instance.storage.queue
         limits = RunLimits(self.settings.limits)
         try:
-            taken = queue.take(limits, SUBMITTERS_BATCH, waits=False)
+            taken = queue.take_quickly(limits, SUBMITTERS_BATCH)
+            if taken is None:
+                limits = RunLimits(self.settings.limits)
+                taken = queue.take(limits, SUBMITTERS_BATCH, waits=False)
             if taken is None:
                 # Another process is looking just now, and may have looked before this run was there.
                 self.instance.courier.wake(WAKE_QUEUE)

@@ -139,6 +139,22 @@ class Database:
                 connection.close()
         return row
 
+    @contextmanager
+    def raw_cursor(self) -> Iterator[Any]:
+        """Yield the driver's cursor, in autocommit (PostgreSQL only): for who sends BEGIN and COMMIT along.
+
+        What is not committed when an error leaves the block goes with its connection.
+        """
+        with translated(self.url):
+            connection = self.engine.raw_connection()
+            try:
+                yield connection.cursor()
+            except BaseException:
+                connection.invalidate()
+                raise
+            finally:
+                connection.close()
+
     def once_or_again(
         self, sql: str, parameters: Mapping[str, Any], *, attempts: int = 3
     ) -> tuple[tuple[Any, ...] | None, bool]:

@@ -6,13 +6,16 @@ themselves, so that a long queue of runs that cannot go costs little.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
+import psycopg2
 import sqlalchemy as sa
 
+from orchord.errors import StorageUnavailableError
 from orchord.events import Event, EventType, utc_now
 from orchord.runs import Run, RunStatus
 from orchord.storage.change_store import insert_change
@@ -20,8 +23,11 @@ from orchord.storage.database import Database
 from orchord.storage.encoding import POOL_TAG, run_of
 from orchord.storage.event_store import insert_events
 from orchord.storage.postgres_hot_path import gate_of
+from orchord.storage.postgres_queue import take_quickly
 from orchord.storage.postgres_statements import GATE_CLASS
 from orchord.storage.schema import attempts, pool_waiters, pools, run_tags, runs
+
+logger = logging.getLogger(__name__)
 
 # One lock class for the queue: 'QUEU'. The second number: 1 takes runs out, 2 says why they wait.
 _QUEUE_CLASS = 0x51554555
@@ -118,6 +124,22 @@ class QueueStore:
             return self._start(connection, chosen, utc_now()) if chosen else []
 
         return self._database.transact(work)
+
+    def take_quickly(self, chooser: Chooser, limit: int) -> list[Run] | None:
+        """Take runs out of the queue in as few round trips as can be, if the first in line may go.
+
+        Returns:
+            The runs to launch, or None: it takes another look, with a new chooser, or another process is looking.
+        """
+        if not self._database.is_postgres:
+            return None
+        try:
+            return take_quickly(self._database, chooser, UnderWay, _MOVE, (_QUEUE_CLASS, _TAKING), limit)
+        except (StorageUnavailableError, psycopg2.Error) as error:
+            # A connection that was dead, or a run that is just being canceled. Had it been the very last answer that
+            # was lost, the runs would be STARTING, and the monitor would send their steps.
+            logger.info("The queue is looked at again: %s", error)
+            return None
 
     def depth(self) -> int:
         """Return how many runs are queued."""
@@ -235,7 +257,7 @@ class QueueStore:
                 "at": at,
                 "gate_class": GATE_CLASS,
             }
-            moved = {row.run_id for row in connection.execute(_START, parameters)}
+            moved = {row.run_id for row in connection.exec_driver_sql(f"{_MOVE} SELECT run_id FROM moved", parameters)}
         else:
             moved = set()
             for run in chosen:
@@ -274,29 +296,25 @@ _LEAVING = (
 )
 # Rows that somebody else holds are left out, so that this never waits with locks in hand; a row that is not moved
 # stays queued for the next look. Rows come first, then gates, as for a cancel.
-_START = sa.text(
-    f"""
+_MOVE = f"""
 WITH free AS MATERIALIZED (
-    SELECT runs.run_id, given.gate FROM unnest(:run_ids ::text[], :gates ::int[]) AS given(run_id, gate)
+    SELECT runs.run_id, given.gate FROM unnest(%(run_ids)s::text[], %(gates)s::int[]) AS given(run_id, gate)
     JOIN runs ON runs.run_id = given.run_id
     WHERE runs.status = 'QUEUED' FOR UPDATE OF runs SKIP LOCKED
 ), moved AS (
-    UPDATE runs SET status = 'STARTING', updated_at = :at, waits_for = NULL FROM free WHERE runs.run_id = free.run_id
+    UPDATE runs SET status = 'STARTING', updated_at = %(at)s, waits_for = NULL FROM free WHERE runs.run_id = free.run_id
     RETURNING runs.run_id
 ), gates AS MATERIALIZED (
-    SELECT moved.run_id, pg_advisory_xact_lock_shared(:gate_class, free.gate) FROM moved JOIN free USING (run_id)
+    SELECT moved.run_id, pg_advisory_xact_lock_shared(%(gate_class)s, free.gate) FROM moved JOIN free USING (run_id)
 ), noted AS (
     INSERT INTO events (run_id, type, timestamp, level, message)
-    SELECT gates.run_id, said.type, :at, 20, said.message
+    SELECT gates.run_id, said.type, %(at)s, 20, said.message
     FROM gates, (VALUES (1, '{_LEAVING[0][0]}', '{_LEAVING[0][1]}'), (2, '{_LEAVING[1][0]}', '{_LEAVING[1][1]}'))
         AS said(place, type, message)
     ORDER BY gates.run_id, said.place
 ), told AS (
-    INSERT INTO run_changes (run_id, status, at) SELECT run_id, 'STARTING', :at FROM moved
-)
-SELECT run_id FROM moved
-"""
-)
+    INSERT INTO run_changes (run_id, status, at) SELECT run_id, 'STARTING', %(at)s FROM moved
+)"""
 
 
 def _run_of(row: sa.Row[Any]) -> Run:
