@@ -44,10 +44,14 @@ QUEUE = {
 def instance_file(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Return what orchord.yaml says beside the services."""
     content: dict[str, Any] = {}
+    concurrency: dict[str, Any] = {}
     if "pools" in options.parts:
-        content["concurrency"] = {"pools": {"default_limit": shapes.POOL_LIMIT}}
+        concurrency["pools"] = {"default_limit": shapes.POOL_LIMIT}
     if "queue" in options.parts and seed % 2 == 1:
-        content["run_coordinator"] = {"module": "orchord", "class": "QueuedRunCoordinator", "config": QUEUE}
+        content["run_coordinator"] = {"module": "orchord", "class": "QueuedRunCoordinator"}
+        concurrency["runs"] = QUEUE
+    if concurrency:
+        content["concurrency"] = concurrency
     return content
 
 

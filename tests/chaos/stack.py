@@ -128,7 +128,9 @@ class Stack:
         if not wait_until(self.database_answers, 30):
             raise SystemExit(f"Postgres does not answer; see {self.folder}/postgres.log")
         migrate = [sys.executable, "-m", "orchord.cli.main", "instance", "migrate"]
-        subprocess.run(migrate, env=self.environment, cwd=HERE, check=True, capture_output=True)
+        migrated = subprocess.run(migrate, env=self.environment, cwd=HERE, capture_output=True, text=True)
+        if migrated.returncode:
+            raise SystemExit(f"`orchord instance migrate` failed: {migrated.stderr}")
         for program in self.programs:
             program.start()
         if not wait_until(lambda: self.is_ready() and self.living_workers() >= len(self.workers), 60):
