@@ -29,9 +29,11 @@ class OrchordCelery(Celery):  # type: ignore[misc]  # celery has no types
 
     Attributes:
         priorities: How priorities are said to the broker.
+        further_queues: Names of the queues that each location has beside its plain one.
     """
 
     priorities: Priorities
+    further_queues: tuple[str, ...] = ()
 
     def send_task(self, name: str, *args: Any, **options: Any) -> Any:
         """Send a message; without a confirmation in time, it counts as not sent."""
@@ -50,6 +52,7 @@ def make_app(config: CelerySettings, *, location: str | None = None) -> OrchordC
     app = OrchordCelery("orchord", broker=broker, backend=backend, set_as_current=False)
     is_redis = urlsplit(broker).scheme.startswith(("redis", "valkey", "sentinel"))
     app.priorities = Priorities.of(config, lowest_first=is_redis)
+    app.further_queues = config.queues
     # Without confirmations, RabbitMQ could die with a message that had only reached its socket.
     transport_options: dict[str, Any] = {"confirm_publish": True}
     if is_redis:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import redis.exceptions
-from celery import Celery
 
 from orchord.spi import BrokerUnavailableError, steps_queue
-from orchord_workers.app import broker_errors_translated
+from orchord_workers.app import OrchordCelery, broker_errors_translated
 
 MARK_QUEUE = "orchord.mark"
 MARK_KEY = "orchord:v1:mark"
@@ -21,17 +20,17 @@ MARK_KEY = "orchord:v1:mark"
 class BrokerWatch:
     """Holds one connection to the broker, made when it is needed. For one thread."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: OrchordCelery) -> None:
         self._app = app
         self._connection: Any = None
 
     def waiting(self, location: str) -> int:
-        """Return how many messages wait in the queue of a location's steps.
+        """Return how many messages wait in the queues of a location's steps.
 
         Raises:
             BrokerUnavailableError: the broker cannot be reached.
         """
-        return self._count(steps_queue(location))
+        return sum(self._count(steps_queue(location, name)) for name in (None, *self._app.further_queues))
 
     def was_emptied(self) -> bool:
         """Return whether what the broker or the result backend held was lost since the last call.

@@ -90,6 +90,11 @@ class InstanceConfig(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"InstanceConfig(file={self.file}, run_launcher={self.run_launcher.class_name})"
 
+    @property
+    def tick_workers(self) -> int | None:
+        """How many processes of a location evaluate ticks at all times; None: the file does not say."""
+        return max(filter(None, (self.sensors.num_workers, self.schedules.num_workers)), default=None)
+
     @classmethod
     def default(cls, home: Path) -> InstanceConfig:
         """Return the config of a home without an instance file."""

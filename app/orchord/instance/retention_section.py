@@ -17,6 +17,8 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 # Ticks of automation conditions: Dagster's users have the key, and there are no such ticks.
 _WITHOUT_TICKS = "auto_materialize"
+# As in Dagster, 0 keeps too: nobody means to lose what has just been written.
+_NEVER = -1
 
 
 def parse_retention(value: Any, mistakes: list[str]) -> RetentionSettings:
@@ -47,7 +49,7 @@ def _part(name: str, value: Any, default: R, mistakes: list[str]) -> R:
     if isinstance(days, dict):
         by_status = {key: item for key, item in days.items() if item is not None}
         given = read_section(path, by_status, type(default), mistakes)
-        named = {key: getattr(given, key) for key in by_status if key in default.__struct_fields__}
+        named = {key: getattr(given, key) or _NEVER for key in by_status if key in default.__struct_fields__}
         return msgspec.structs.replace(default, **named)
     try:
         if isinstance(days, bool):
@@ -56,4 +58,4 @@ def _part(name: str, value: Any, default: R, mistakes: list[str]) -> R:
     except msgspec.ValidationError:
         mistakes.append(f"{path}: found {shown_value(days)}, expected {expected(Days)}, or a mapping by status.")
         return default
-    return type(default)(**dict.fromkeys(default.__struct_fields__, number))
+    return type(default)(**dict.fromkeys(default.__struct_fields__, number or _NEVER))

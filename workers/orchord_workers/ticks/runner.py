@@ -110,6 +110,14 @@ class TickRunner:
             token = tick.token or ""
             patiently(lambda: self.instance.storage.ticks.release(tick.tick_id, token))
             raise
+        error = done.end.error
+        if error is not None and self._has_tries_left(tick):
+            # Nothing of it is recorded, and the daemon sends what waits again, after a pause.
+            logger.warning("Tick %s failed and is tried again: %s", tick.tick_id, error.message)
+            patiently(
+                lambda: self.instance.storage.ticks.give_up(tick.tick_id, error, utc_now(), tries_left=tick.tries)
+            )
+            return
         finished = patiently(lambda: self.instance.storage.ticks.finish(done.end))
         if not finished.accepted:
             logger.warning("Tick %s was ended by others before it came to its end here", tick.tick_id)
@@ -118,6 +126,10 @@ class TickRunner:
         if done.has_more:
             self._go_on_with(tick)
         self._hand_over(done.prepared, finished)
+
+    def _has_tries_left(self, tick: Tick) -> bool:
+        is_schedules = tick.key.kind is InstigatorKind.SCHEDULE and not tick.is_dry_run
+        return is_schedules and tick.tries <= self.instance.config.schedules.max_tick_retries
 
     def _go_on_with(self, tick: Tick) -> None:
         """Record a further tick of a sensor that has more before it: it is next in the lane."""

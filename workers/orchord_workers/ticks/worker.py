@@ -87,7 +87,8 @@ def run_tick_worker(
         log_level: The least level that is logged.
         parent_id: Stop when this process is no longer the parent.
     """
-    instance = OrchordInstance.from_home(settings)
+    # Who began this process has told already what of the instance file changes nothing.
+    instance = OrchordInstance.from_home(settings, tells=False)
     app = make_app(instance.config.celery, location=code.name)
     app.conf.task_default_queue = ticks_queue(code.name)
     app.conf.worker_autoscaler = f"{RoomForOthers.__module__}:{RoomForOthers.__name__}"
@@ -98,7 +99,7 @@ def run_tick_worker(
     # Two lines for each of thousands of ticks that found nothing; what comes of the others is logged by the runner.
     for name in ("celery.app.trace", "celery.worker.strategy"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    least = instance.config.sensors.num_workers or LEAST_PROCESSES
+    least = instance.config.tick_workers or LEAST_PROCESSES
     worker = app.Worker(
         hostname=f"ticks.{code.name}@{process.worker_id}",
         autoscale=f"{max(least, MOST_PROCESSES)},{least}",

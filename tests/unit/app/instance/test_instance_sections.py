@@ -147,6 +147,12 @@ class TestPlainSections:
         assert words in "\n".join(mistakes_of(text))
 
 
+def test_the_larger_of_both_counts_of_workers_counts() -> None:
+    assert parsed("").tick_workers is None
+    assert parsed("sensors: {num_workers: 3}").tick_workers == 3
+    assert parsed("sensors: {num_workers: 3}\nschedules: {num_workers: 4}").tick_workers == 4
+
+
 class TestRetention:
     def test_days_for_every_status_or_by_status(self) -> None:
         config = parsed(
@@ -162,6 +168,10 @@ class TestRetention:
             sensor=TickRetention(skipped=7, success=5),
             run=RunRetention(failure=30),
         )
+
+    def test_zero_days_keep_as_minus_one_does(self) -> None:
+        config = parsed("retention: {schedule: {purge_after_days: 0}, sensor: {purge_after_days: {skipped: 0}}}")
+        assert config.retention == RetentionSettings(schedule=TickRetention(), sensor=TickRetention())
 
     @pytest.mark.parametrize(
         ("text", "words"),
