@@ -150,15 +150,15 @@ def measure_submission(
     base = valkey_url.rpartition("/")[0]
     default = QueueStack("default", f"{base}/1", postgres_urls[0], folder)
     queued = QueueStack("queued", f"{base}/2", postgres_urls[1], folder, LIMITS.format(most=10))
-    with default.running("api", "daemon", "worker"), queued.running("api", "daemon", "worker"):
-        with default.instance() as one, queued.instance() as other:
-            found: dict[str, list[float]] = {"default": [], "queued": []}
-            for number in range(times + 10):
-                for stack, instance in ((default, one), (queued, other)):
-                    seconds = _first_step_seconds(stack, instance)
-                    if number >= 10:  # the first ones warm the processes up
-                        found[stack.name].append(seconds)
-            return Submission(*(statistics.median(values) for values in found.values()))
+    programs = ("api", "daemon", "worker")
+    with default.running(*programs), queued.running(*programs), default.instance() as one, queued.instance() as other:
+        found: dict[str, list[float]] = {"default": [], "queued": []}
+        for number in range(times + 10):
+            for stack, instance in ((default, one), (queued, other)):
+                seconds = _first_step_seconds(stack, instance)
+                if number >= 10:  # the first ones warm the processes up
+                    found[stack.name].append(seconds)
+        return Submission(*(statistics.median(values) for values in found.values()))
 
 
 def _first_step_seconds(stack: QueueStack, instance: OrchordInstance) -> float:
