@@ -30,7 +30,8 @@ def test_the_doctor_sees_and_mends_what_a_dead_worker_left_when_there_is_no_daem
     assert found["daemon"]["fix"] == "Start one with `orchord daemon`."
     assert found["location slow_jobs"]["what"] == "1 run(s) wait for its workers, and none is alive."
     held = [one for subject, one in found.items() if subject.endswith(f"of run {run_id}")]
-    assert held and all("gives no sign of life" in one["what"] for one in held)
+    assert held, found
+    assert all("gives no sign of life" in one["what"] for one in held)
 
     deployment.start_worker("worker1", USER_CODE, concurrency=2)
     deployment.wait_until(lambda: "location slow_jobs" not in findings(deployment), 30, "the new worker")
