@@ -186,6 +186,7 @@ def test_the_file_opens_migrates_and_is_described_unchanged(postgres_of_the_file
         "compute_logs",
         "run_monitoring.free_slots_after_run_end_seconds",
         "run_monitoring.max_resume_run_attempts",
+        "run_monitoring.poll_interval_seconds",
         "sensors.use_threads",
         "schedules.use_threads",
         "telemetry",

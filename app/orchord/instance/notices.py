@@ -38,6 +38,7 @@ _KEYS_WITHOUT_EFFECT: Mapping[str, str] = {
     "run_monitoring.free_slots_after_run_end_seconds": "a slot is freed in the transaction that ends its step",
     "run_monitoring.max_resume_run_attempts": "a run has no process that could be lost: its steps are run again one "
     "by one, up to three times each",
+    "run_monitoring.poll_interval_seconds": "unfinished runs are looked at every second",
     "run_monitoring.cancellation_thread_poll_interval_seconds": "every worker looks for cancellations each 2 seconds",
     "run_coordinator.config.max_user_code_failure_retries": _USER_CODE,
     "run_coordinator.config.user_code_failure_retry_delay": _USER_CODE,
