@@ -74,13 +74,11 @@ class DaemonStore:
 
     def lease(self, name: str) -> Lease | None:
         """Return who holds a lease now, or None when nobody does."""
-
-        def work(connection: sa.Connection) -> Lease | None:
-            now = self._now(connection)
-            row = connection.execute(sa.select(leases).where(leases.c.name == name, leases.c.expires_at > now)).first()
-            return None if row is None else Lease(row.name, row.holder, row.term, row.expires_at)
-
-        return self._database.transact(work)
+        now = (
+            sa.func.clock_timestamp() if self._database.is_postgres else sa.literal(utc_now(), leases.c.expires_at.type)
+        )
+        rows = self._database.rows(sa.select(leases).where(leases.c.name == name, leases.c.expires_at > now))
+        return Lease(**rows[0]._mapping) if rows else None
 
     def beat(self, daemon: DaemonRow) -> None:
         """Store that a daemon is alive, with all that it says of itself."""
