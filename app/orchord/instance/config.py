@@ -6,6 +6,7 @@ concurrency_section.py and retention_section.py. Which classes plug-ins mean is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ from orchord.settings import environment_value
 
 INSTANCE_FILES = ("orchord.yaml", "dagster.yaml")
 
+_QUEUE_NAME = re.compile(r"[\w.-]{1,100}")
 _LOCAL_COMPUTE_LOGS = ("LocalComputeLogManager", "orchord.compute_logs:LocalComputeLogManager")
 _SECTIONS = (
     "storage",
@@ -258,6 +260,11 @@ def _celery(value: Any, mistakes: list[str]) -> CelerySettings:
     for key in ("broker", "result_backend"):
         if key in given and not (isinstance(given[key], str) and "://" in given[key]):
             mistakes.append(f"celery.{key}: expected a URL such as {DEFAULT_BROKER}.")
+    mistakes += [
+        f"celery.queues[{number}]: found '{name}', expected up to 100 letters, digits and any of '_', '-' and '.'."
+        for number, name in enumerate(section.queues)
+        if not _QUEUE_NAME.fullmatch(name)
+    ]
     if given.get("result_backend") is None and not section.broker.startswith(("redis", "valkey", "sentinel")):
         mistakes.append("celery.result_backend: missing. With this broker, give a Redis or Valkey URL for chords.")
     return section

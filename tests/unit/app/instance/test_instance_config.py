@@ -235,6 +235,9 @@ class TestCelery:
             ("celery: {broker: x}", "celery.broker: expected a URL such as redis://127.0.0.1:6379/0."),
             ("celery: {broker: 'amqp://x'}", "celery.result_backend: missing. With this broker, give a Redis"),
             ("celery: {worker_concurrency: 0}", "celery.worker_concurrency: found 0, expected a whole number above 0."),
+            ("celery: {queues: gpu}", "celery.queues: found 'gpu', expected a list of text."),
+            ("celery: {queues: [gpu, 'a b']}", "celery.queues[1]: found 'a b', expected up to 100 letters, digits"),
+            ("celery: {max_priority: 300}", "celery.max_priority: found 300, expected a whole number from 0 to 255."),
             ("celery: {worker_concurrency: true}", "celery.worker_concurrency: found True"),
         ],
     )
