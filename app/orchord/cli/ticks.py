@@ -16,14 +16,14 @@ from orchord.cli.failures import EXIT_FAILED, EXIT_OK
 from orchord.cli.opening import opened_instance
 from orchord.cli.output import console, duration_text, json_option, print_json, print_table, status_text, time_text
 from orchord.cli.records import tick_record
-from orchord.ticks import InstigatorKind, Tick, TickStatus
+from orchord.ticks import InstigatorKind, InstigatorStatus, Tick, TickStatus
 
 if TYPE_CHECKING:
     from orchord.instance import OrchordInstance
     from orchord.instance.instigators import Instigator
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Change = Callable[["OrchordInstance", str, str | None], "Instigator"]
+Change = Callable[["OrchordInstance", InstigatorKind, str, str | None], "Instigator"]
 
 SHOWN_TICKS = 5
 
@@ -55,9 +55,10 @@ def _turning(kind: InstigatorKind, verb: str, summary: str, *, has_all: bool = F
             wanted = f"a name, or --{verb}-all" if has_all else "a name"
             raise click.UsageError(f"Give {wanted}.")
         with opened_instance() as instance:
-            names = [(name, location)] if name is not None else _all_names(instance, kind, location)
-            change: Change = _CHANGES[verb](kind)
-            changed = [change(instance, one, place) for one, place in names]
+            if name is None:
+                changed = instance.set_all_instigators(kind, _STATUSES[verb], location)
+            else:
+                changed = [_CHANGES[verb](instance, kind, name, location)]
         if as_json:
             print_json([_turned_record(found) for found in changed])
             return
@@ -74,16 +75,12 @@ def _turning(kind: InstigatorKind, verb: str, summary: str, *, has_all: bool = F
     return click.command(verb, help=summary)(command)
 
 
-_CHANGES: Mapping[str, Callable[[InstigatorKind], Change]] = {
-    "start": lambda kind: lambda instance, name, place: instance.start_instigator(kind, name, place),
-    "stop": lambda kind: lambda instance, name, place: instance.stop_instigator(kind, name, place),
-    "reset": lambda kind: lambda instance, name, place: instance.reset_instigator(kind, name, place),
+_CHANGES: Mapping[str, Change] = {
+    "start": lambda instance, kind, name, place: instance.start_instigator(kind, name, place),
+    "stop": lambda instance, kind, name, place: instance.stop_instigator(kind, name, place),
+    "reset": lambda instance, kind, name, place: instance.reset_instigator(kind, name, place),
 }
-
-
-def _all_names(instance: OrchordInstance, kind: InstigatorKind, location: str | None) -> list[tuple[str, str | None]]:
-    listed = instance.schedules(location) if kind is InstigatorKind.SCHEDULE else instance.sensors(location)
-    return [(found.key.name, found.key.location) for found in listed]
+_STATUSES = {"start": InstigatorStatus.RUNNING, "stop": InstigatorStatus.STOPPED}
 
 
 def _turned_record(found: Instigator) -> dict[str, Any]:

@@ -86,6 +86,21 @@ class InstigatorControl:
         """
         return self._set(kind, name, location, None)
 
+    def set_all_instigators(
+        self, kind: InstigatorKind, status: InstigatorStatus | None, location: str | None = None
+    ) -> list[Instigator]:
+        """Turn all schedules, or all sensors, on or off; None: as their code says. The daemons are woken once.
+
+        Raises:
+            LocationNotFoundError: no code location has this name.
+        """
+        changing = [found for found in instigators(self.storage, kind, location) if found.state.status is not status]
+        for found in changing:
+            self.storage.instigators.set_status(found.key, status, utc_now())
+        if changing:
+            self._whole().courier.wake(WAKE_CLOCK)
+        return instigators(self.storage, kind, location)
+
     def set_sensor_cursor(self, name: str, cursor: str | None, location: str | None = None) -> Instigator:
         """Set what a sensor's next evaluation gets as ``context.cursor``; None: nothing, as before its first.
 

@@ -91,6 +91,14 @@ def test_next_ticks_end_when_the_calendar_has_no_more() -> None:
     assert never.next_ticks(3, at) == []
 
 
+def test_all_of_a_kind_are_turned_on_and_off_at_once(known: OrchordInstance) -> None:
+    known.stop_instigator(SENSOR, "watch_west")
+    assert [item.is_running for item in known.set_all_instigators(SENSOR, InstigatorStatus.RUNNING, "east")] == [True]
+    assert [item.is_running for item in known.sensors()] == [True, False]
+    assert {item.status for item in known.set_all_instigators(SCHEDULE, InstigatorStatus.STOPPED)} == {"STOPPED"}
+    assert {item.state.status for item in known.set_all_instigators(SENSOR, None)} == {None}
+
+
 def test_wiping_forgets_ticks_and_states_of_one_kind(known: OrchordInstance) -> None:
     known.start_instigator(SCHEDULE, "daily", "east")
     known.set_sensor_cursor("watch_east", "7")
