@@ -24,6 +24,7 @@ import httpx
 import psycopg2
 import shapes
 from faults import Script
+from limits import Witness
 from load import Load
 from report import SeedResult, show
 from rich.console import Console
@@ -35,7 +36,7 @@ from orchord.embedded.processes import kill_group
 UNFINISHED = "SELECT count(*) FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
 OPEN_TICKS = "SELECT count(*) FROM ticks WHERE status IN ('PENDING', 'STARTED')"
 # Each second seed's runs go through the queue, with these limits.
-QUEUE = {
+QUEUE: dict[str, Any] = {
     "max_concurrent_runs": 12,
     "tag_concurrency_limits": [{"key": "family", "value": {"applyLimitPerUniqueValue": True}, "limit": 4}],
 }
@@ -55,6 +56,17 @@ def instance_file(seed: int, options: argparse.Namespace) -> dict[str, Any]:
     return content
 
 
+def limits_of(seed: int, options: argparse.Namespace) -> dict[str, int]:
+    """Return what must never be exceeded, as the witness counts it."""
+    limits = {f"pool {shapes.POOL}": shapes.POOL_LIMIT} if "pools" in options.parts else {}
+    if "run_coordinator" in instance_file(seed, options):
+        limits |= {
+            "runs": int(QUEUE["max_concurrent_runs"]),
+            "family": int(QUEUE["tag_concurrency_limits"][0]["limit"]),
+        }
+    return limits
+
+
 def run_seed(seed: int, options: argparse.Namespace, folder: Path, console: Console) -> SeedResult:
     """Bring up a stack, break it while it works, wait until all has ended, and judge."""
     stack = Stack(folder, instance_file(seed, options), pause_scale=options.pause_scale, seed=seed)
@@ -66,6 +78,8 @@ def run_seed(seed: int, options: argparse.Namespace, folder: Path, console: Cons
         console.log(f"seed {seed}: ready after {time.monotonic() - began:.0f} s; {options.runs} runs")
         began = time.monotonic()
         load = Load(stack, seed, options.runs, options.seconds)
+        witness = Witness(stack, limits_of(seed, options))
+        witness.start()
         script.start()
         load.run()
         script.stop()
@@ -74,15 +88,20 @@ def run_seed(seed: int, options: argparse.Namespace, folder: Path, console: Cons
         console.log(f"seed {seed}: {len(script.done)} faults in {seconds:.0f} s; waiting for all to end")
         drained = drain(stack, options)
         ended_pids = {pid for fault in script.done for pid in fault.processes}
-        limits = {shapes.POOL: shapes.POOL_LIMIT} if "pools" in options.parts else {}
-        verdict = judge(stack, load.runs, script.done, limits)
+        witness.stop()
+        verdict = judge(stack, load.runs, script.done, witness.exceeded)
         verdict.harness += script.errors
         if "ticks" in options.parts:
             judge_ticks(stack, verdict, ready_at, over_at)
         if verdict.mistakes and options.keep:
             (folder / "mistakes.txt").write_text("\n".join(verdict.mistakes))
             dump(stack, folder)
-        result_options = {"parts": sorted(options.parts), "queued": "run_coordinator" in instance_file(seed, options)}
+        result_options = {
+            "parts": sorted(options.parts),
+            "queued": "run_coordinator" in instance_file(seed, options),
+            "looks_at_limits": witness.looks,
+            "most_at_once": {what: most for what, most in witness.most.items() if witness.limit_of(what) is not None},
+        }
         return SeedResult(seed, script.done, verdict, seconds, drained, result_options)
     finally:
         stack.stop()

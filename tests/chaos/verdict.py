@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -74,8 +74,8 @@ def read_attempts(stack: Stack) -> list[AttemptRow]:
     return [AttemptRow(*row) for row in stack.rows(f"SELECT {columns}, {times}, pool FROM attempts ORDER BY attempt")]
 
 
-def judge(stack: Stack, runs: Sequence[Launched], faults: Sequence[Injected], pool_limits: dict[str, int]) -> Verdict:
-    """Look at everything once all has ended, or the time for it is over."""
+def judge(stack: Stack, runs: Sequence[Launched], faults: Sequence[Injected], exceeded: Sequence[str]) -> Verdict:
+    """Look at everything once all has ended, or the time for it is over. ``exceeded``: what the witness saw."""
     found = Verdict(runs=len(runs))
     attempts = read_attempts(stack)
     by_run: dict[str, list[AttemptRow]] = defaultdict(list)
@@ -88,7 +88,8 @@ def judge(stack: Stack, runs: Sequence[Launched], faults: Sequence[Injected], po
         _judge_run(stack, found, launched, statuses.get(launched.run_id), by_run[launched.run_id])
     _judge_others(stack, found, runs)
     _judge_successes(stack, found)
-    _judge_slots(found, attempts, pool_limits)
+    _judge_slots(found, attempts)
+    found.leaked += exceeded
     _judge_journal(stack, found, attempts)
     _measure_recovery(found, attempts, faults)
     return found
@@ -165,27 +166,11 @@ def _judge_successes(stack: Stack, found: Verdict) -> None:
             found.wrong.append(f"run {run_id} materialized {made[run_id]} assets, expected 3")
 
 
-def _judge_slots(found: Verdict, attempts: Sequence[AttemptRow], limits: dict[str, int]) -> None:
-    """Nothing holds a slot at the end, and at no time did more hold one than the limit allows."""
+def _judge_slots(found: Verdict, attempts: Sequence[AttemptRow]) -> None:
+    """Nothing runs, and so holds a slot, at the end."""
     for attempt in attempts:
         if attempt.status == "RUNNING":
             found.leaked.append(f"{attempt.step_key}#{attempt.attempt} of run {attempt.run_id} is still RUNNING")
-    for pool, limit in limits.items():
-        edges: list[tuple[float, int]] = []
-        for attempt in attempts:
-            if attempt.pool == pool and attempt.started and attempt.ended:
-                edges += [(attempt.started, 1), (attempt.ended, -1)]
-        most = _most_at_once(edges)
-        if most > limit:
-            found.leaked.append(f"pool {pool}: {most} slots were held at once, the limit is {limit}")
-
-
-def _most_at_once(edges: Iterable[tuple[float, int]]) -> int:
-    most = held = 0
-    for _, change in sorted(edges):
-        held += change
-        most = max(most, held)
-    return most
 
 
 def _judge_journal(stack: Stack, found: Verdict, attempts: Sequence[AttemptRow]) -> None:
