@@ -23,6 +23,7 @@ RUNNING = "status = 'RUNNING'"
 QUEUED = "status = 'QUEUED'"
 IN_POOL = "status = 'RUNNING' AND pool IS NOT NULL"
 OPEN_TICK = "status IN ('PENDING', 'STARTED')"
+TICK_IN_LANE = "status = 'PENDING' AND lane IS NOT NULL"
 TICK_UNDER_WAY = "status = 'STARTED' AND lane IS NOT NULL"
 
 
@@ -304,6 +305,16 @@ ticks = sa.Table(
     sa.Index("ix_ticks_page", "location", "kind", "name", "tick_id"),
     sa.Index("ix_ticks_open", "planned_at", postgresql_where=sa.text(OPEN_TICK), sqlite_where=sa.text(OPEN_TICK)),
     sa.Index("ix_ticks_ended", "kind", "status", "ended_at"),
+    # The oldest tick that waits in a lane. By the index of open ticks alone it would be looked for among the remains of
+    # all ticks since the last vacuum.
+    sa.Index(
+        "ix_ticks_lane",
+        "location",
+        "lane",
+        "tick_id",
+        postgresql_where=sa.text(TICK_IN_LANE),
+        sqlite_where=sa.text(TICK_IN_LANE),
+    ),
     sa.Index(
         "uq_ticks_under_way",
         "location",

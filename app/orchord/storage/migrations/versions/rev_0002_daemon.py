@@ -115,6 +115,8 @@ def _ticks() -> None:
     op.create_index("ix_ticks_page", "ticks", ["location", "kind", "name", "tick_id"])
     op.create_index("ix_ticks_open", "ticks", ["planned_at"], **_partial("status IN ('PENDING', 'STARTED')"))
     op.create_index("ix_ticks_ended", "ticks", ["kind", "status", "ended_at"])
+    in_lane = _partial("status = 'PENDING' AND lane IS NOT NULL")
+    op.create_index("ix_ticks_lane", "ticks", ["location", "lane", "tick_id"], **in_lane)
     under_way = _partial("status = 'STARTED' AND lane IS NOT NULL")
     op.create_index("uq_ticks_under_way", "ticks", ["location", "lane"], unique=True, **under_way)
 
