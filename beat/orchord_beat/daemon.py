@@ -74,8 +74,10 @@ class Daemon:
             self._on_leadership,
         )
         self._clock = Clock(self.instance)
-        self._clock_loop = Loop("clock", self._clock.look, STAND_BY_SECONDS, self._leadership.leads)
-        self._lease_loop = Loop("lease", self._leadership.renew, STAND_BY_SECONDS)
+        # After an outage of the database these two go on first: a tick is to be late by seconds.
+        quick = functools.partial(Loop, pause_seconds=STAND_BY_SECONDS, longest_back_off_seconds=STAND_BY_SECONDS)
+        self._clock_loop = quick("clock", self._clock.look, may_work=self._leadership.leads)
+        self._lease_loop = quick("lease", self._leadership.renew)
         self._wakes = Wakes(self.app)
         self._loops = [self._lease_loop, Loop("wakes", self._wakes.listen, 0.0), *self._work_loops()]
         self._threads = LoopThreads()

@@ -28,6 +28,7 @@ class Loop:
         work: One turn. It may return after how many seconds it wants the next at the latest.
         pause_seconds: The pause between two turns, unless ``work`` says otherwise; ``wake`` ends it.
         may_work: Whether it is this daemon's turn at all; else the loop rests.
+        longest_back_off_seconds: The longest rest after faults.
         stuck_after_seconds: A turn that takes longer hangs, and only a new process helps.
     """
 
@@ -35,6 +36,7 @@ class Loop:
     work: Callable[[], float | None]
     pause_seconds: float
     may_work: Callable[[], bool] = lambda: True
+    longest_back_off_seconds: float = LONGEST_BACK_OFF_SECONDS
     stuck_after_seconds: float = 60.0
     error: str | None = None
     _wake: threading.Event = field(default_factory=threading.Event)
@@ -78,7 +80,7 @@ class Loop:
         self.error = text
         self._faults += 1
         doubled: float = FIRST_BACK_OFF_SECONDS * 2 ** min(self._faults - 1, 10)
-        return min(doubled, LONGEST_BACK_OFF_SECONDS)
+        return min(doubled, self.longest_back_off_seconds)
 
 
 class LoopThreads:

@@ -80,7 +80,10 @@ def worker(
 @click.command()
 @click.option("--log-level", default="info", show_default=True, type=_LEVELS, help="The least level that is logged.")
 def daemon(log_level: str) -> None:
-    """Watch over the instance's runs: find what a lost worker or broker left, and send it again."""
+    """Keep the time of schedules and sensors, let queued runs go, and mend what a lost worker or broker left.
+
+    Any number may run: one leads, and another takes over when it is gone.
+    """
     _log_at(log_level)
     run_daemon = _named("orchord_beat.main", "run_daemon")
     run_daemon(Settings.from_environment(), log_level=log_level.upper())

@@ -37,6 +37,7 @@ def test_the_back_off_has_an_end() -> None:
 
     loop = Loop("working", work, 0.5)
     assert max(loop.turn() for _ in range(2000)) == loops.LONGEST_BACK_OFF_SECONDS
+    assert Loop("urgent", work, 0.5, longest_back_off_seconds=0.5).turn() == 0.5
 
 
 def test_work_says_itself_when_it_goes_on() -> None:
