@@ -15,6 +15,7 @@ from celery import Celery
 from celery.exceptions import CeleryError
 from kombu import pools
 from kombu.exceptions import KombuError
+from kombu.transport.pyamqp import Transport as RabbitMQTransport
 
 from orchord.spi import BrokerUnavailableError, CelerySettings
 from orchord_workers.routing import LAST_LEVEL_OF_REDIS, Priorities
@@ -22,6 +23,9 @@ from orchord_workers.routing import LAST_LEVEL_OF_REDIS, Priorities
 CONNECT_TIMEOUT_SECONDS = 4
 # How long RabbitMQ may take to say that it has a message, before the message counts as not sent.
 CONFIRM_TIMEOUT_SECONDS = 5
+# RabbitMQ's driver has a family of errors of its own, for a broker that stops, say, or that refuses.
+_ERRORS_OF_RABBITMQ = (*RabbitMQTransport.connection_errors, *RabbitMQTransport.channel_errors)
+_PRECONDITION_FAILED = 406
 
 
 class OrchordCelery(Celery):  # type: ignore[misc]  # celery has no types
@@ -123,7 +127,12 @@ def broker_errors_translated(app: Celery) -> Iterator[None]:
     """Turn what the broker's drivers raise into one error that names the address and the fix."""
     try:
         yield
-    except (redis.exceptions.RedisError, KombuError, OSError, CeleryError) as error:
+    except (redis.exceptions.RedisError, KombuError, OSError, CeleryError, *_ERRORS_OF_RABBITMQ) as error:
+        if getattr(error, "reply_code", None) == _PRECONDITION_FAILED:
+            raise BrokerUnavailableError(
+                f"RabbitMQ has a queue that was made with another `celery: max_priority`: {error}. Set it back, or "
+                "stop the workers and delete the queues steps.* and ticks.*; what was in them is sent again."
+            ) from error
         raise BrokerUnavailableError(
             f"The broker at {without_password(str(app.conf.broker_url))} or the result backend at "
             f"{without_password(str(app.conf.result_backend))} cannot be reached: {str(error).rstrip('.')}. "
