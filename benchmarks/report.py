@@ -1,11 +1,12 @@
 """What the figures must reach, whether they do, and how that is shown: a table for people, JSON for programs.
 
-Figures are ratios of two sides measured in one run on one machine, or times; where they come from is bench.py.
+Figures are ratios of two sides measured in one run on one machine, or times; where they come from is bench.py and
+daemon.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,9 @@ def verdict(measure: Measure, value: float) -> str:
     return "holds" if measure.reaches(value, measure.required) else "misses"
 
 
-def rows(values: dict[str, float], details: dict[str, str]) -> list[dict[str, Any]]:
+def rows(
+    values: dict[str, float], details: dict[str, str], measures: Sequence[Measure] = MEASURES
+) -> list[dict[str, Any]]:
     """Return one row for each measure that has a value."""
     return [
         {
@@ -67,7 +70,7 @@ def rows(values: dict[str, float], details: dict[str, str]) -> list[dict[str, An
             "verdict": verdict(measure, values[measure.key]),
             "detail": details.get(measure.key, ""),
         }
-        for measure in MEASURES
+        for measure in measures
         if measure.key in values
     ]
 

@@ -6,6 +6,7 @@ A program, and ``measure`` for ``make bench-daemon``. What is reported is by how
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import statistics
 import sys
@@ -114,20 +115,30 @@ def main() -> int:
     """Measure both ways; exit with 1 when the worst delay is above what is required, or a run ended wrong."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="where JSON goes")
     options = parser.parse_args()
     table = Table(title="A broker that loses everything in mid-run", title_justify="left")
     for heading in ("what", "runs", "ended wrong", "added, median", "added, worst", "required"):
         table.add_column(heading)
     failed = False
-    for title, kills in (("emptied", False), ("killed, back empty after 0.2 s", True)):
+    report = {}
+    for key, title, kills in (("emptied", "emptied", False), ("killed", "killed, back empty after 0.2 s", True)):
         with tempfile.TemporaryDirectory(prefix="orchord-flush-", ignore_cleanup_errors=True) as folder:
             Path(folder).chmod(0o755)
             found = measure(Path(folder), options.rounds, kills=kills)
+        report[key] = {
+            "runs": len(found.added_seconds),
+            "wrong": len(found.wrong),
+            "median": found.median,
+            "worst": found.worst,
+        }
         failed |= found.worst > REQUIRED_SECONDS or bool(found.wrong)
         table.add_row(
             title, str(len(found.added_seconds)), str(len(found.wrong)), f"{found.median:.1f} s",
             f"{found.worst:.1f} s", f"<= {REQUIRED_SECONDS:.0f} s",
         )  # fmt: skip
+    if options.json:
+        options.json.write_text(json.dumps(report) + "\n")
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     return int(failed)
 
