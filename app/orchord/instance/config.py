@@ -135,6 +135,8 @@ class InstanceConfig(msgspec.Struct, frozen=True):
         mistakes += [
             f"unknown section '{key}'.{did_you_mean(str(key), _SECTIONS)}" for key in document if key not in _SECTIONS
         ]
+        # A section whose keys are all commented out is as good as none.
+        document = {key: section for key, section in document.items() if section is not None}
         place = parse_storage(document, home, mistakes)
         launcher = _plugin(document, "run_launcher", ("CeleryRunLauncher", CELERY_RUN_LAUNCHER), mistakes)
         compute_logs = _plugin(document, "compute_logs", _LOCAL_COMPUTE_LOGS, mistakes)

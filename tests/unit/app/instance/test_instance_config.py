@@ -102,6 +102,11 @@ class TestDefaults:
         (tmp_path / "orchord.yaml").write_text("# nothing\n")
         assert InstanceConfig.read(tmp_path).file == tmp_path / "orchord.yaml"
 
+    def test_a_section_with_nothing_in_it_is_as_good_as_none(self):
+        sections = ("storage", "run_launcher", "run_coordinator", "compute_logs", "scheduler", "concurrency", "celery")
+        text = "".join(f"{section}:\n" for section in sections)
+        assert parsed(text) == parsed("")
+
     def test_dagsters_file_is_read_when_there_is_none_of_ours(self, tmp_path):
         (tmp_path / "dagster.yaml").write_text("celery: {broker: 'redis://x/1'}")
         assert InstanceConfig.read(tmp_path).celery.broker == "redis://x/1"
