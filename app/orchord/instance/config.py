@@ -1,12 +1,11 @@
 """The instance file: orchord.yaml (or dagster.yaml) as a checked value, with every mistake listed at once.
 
-What its sections become is in sections.py; those of a form of their own are read in storage_section.py,
-concurrency_section.py and retention_section.py. Which classes plug-ins mean is plugins.py.
+What its sections become is in sections.py; those with rules of their own are read in storage_section.py,
+celery_section.py, concurrency_section.py and retention_section.py. Which classes plug-ins mean is plugins.py.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import msgspec
 import yaml
 
 from orchord.errors import InstanceConfigError, did_you_mean
+from orchord.instance.celery_section import parse_celery
 from orchord.instance.concurrency_section import parse_concurrency
 from orchord.instance.notices import SECTIONS_WITHOUT_EFFECT, notices_of
 from orchord.instance.plugins import (
@@ -29,7 +29,6 @@ from orchord.instance.queue_section import parse_queue
 from orchord.instance.retention_section import parse_retention
 from orchord.instance.section_reader import read_section, shown_value
 from orchord.instance.sections import (
-    DEFAULT_BROKER,
     CelerySettings,
     ConcurrencySettings,
     RetentionSettings,
@@ -44,7 +43,6 @@ from orchord.settings import environment_value
 
 INSTANCE_FILES = ("orchord.yaml", "dagster.yaml")
 
-_QUEUE_NAME = re.compile(r"[\w.-]{1,100}")
 _LOCAL_COMPUTE_LOGS = ("LocalComputeLogManager", "orchord.compute_logs:LocalComputeLogManager")
 _SECTIONS = (
     "storage",
@@ -147,7 +145,7 @@ class InstanceConfig(msgspec.Struct, frozen=True):
         config = cls(
             storage_url=place.url,
             artifact_folder=_artifact_folder(document.get("local_artifact_storage"), home, mistakes),
-            celery=_celery(document.get("celery"), mistakes),
+            celery=parse_celery(document.get("celery"), mistakes),
             run_launcher=launcher,
             run_coordinator=coordinator,
             compute_logs=compute_logs,
@@ -254,19 +252,3 @@ def _artifact_folder(value: Any, home: Path, mistakes: list[str]) -> Path:
         return home
     mistakes += [f"local_artifact_storage: unknown key '{key}'. Known: base_dir." for key in value if key != "base_dir"]
     return home / Path(value["base_dir"]).expanduser()
-
-
-def _celery(value: Any, mistakes: list[str]) -> CelerySettings:
-    section = read_section("celery", value, CelerySettings, mistakes)
-    given = value if isinstance(value, dict) else {}
-    for key in ("broker", "result_backend"):
-        if key in given and not (isinstance(given[key], str) and "://" in given[key]):
-            mistakes.append(f"celery.{key}: expected a URL such as {DEFAULT_BROKER}.")
-    mistakes += [
-        f"celery.queues[{number}]: found '{name}', expected up to 100 letters, digits and any of '_', '-' and '.'."
-        for number, name in enumerate(section.queues)
-        if not _QUEUE_NAME.fullmatch(name)
-    ]
-    if given.get("result_backend") is None and not section.broker.startswith(("redis", "valkey", "sentinel")):
-        mistakes.append("celery.result_backend: missing. With this broker, give a Redis or Valkey URL for chords.")
-    return section
