@@ -60,12 +60,16 @@ class Interrupts:
                 raise ExecutionInterrupted(MESSAGE)
 
         signal.signal(INTERRUPT_SIGNAL, raise_if_meant)
+        # A supervisor may send SIGTERM to all processes of a worker. The pool's handler would raise SystemExit in the
+        # user's code, and fail its step; a process that is gone has its step run again (lost.py).
+        earlier = signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.board.write(run_id, token)
         try:
             yield
         finally:
             is_over = True
             signal.signal(INTERRUPT_SIGNAL, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, earlier)
             self.board.clear()
 
 
