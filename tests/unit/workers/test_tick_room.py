@@ -1,41 +1,113 @@
-"""When a tick worker takes more processes: for ticks that last, and not for many that are quick."""
+"""When a tick worker's pool grows and shrinks, by what its parent process sees."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+import time
+from types import SimpleNamespace
 
-from orchord_workers.ticks.room import LONG_SECONDS, Processors, long_busy
+import pytest
+from celery.worker import state
 
-NOW = 1000.0
-
-
-@dataclass
-class Request:
-    time_start: float | None
-    args: list[list[int]] = field(default_factory=lambda: [[1]])
+from orchord_workers.ticks import room
+from orchord_workers.ticks.room import RoomForOthers
 
 
-def test_a_tick_that_lasts_has_a_deputy() -> None:
-    requests = [Request(NOW - LONG_SECONDS / 2), Request(NOW - 2 * LONG_SECONDS), Request(None)]
-    assert long_busy(requests, NOW) == 1
+class Pool:
+    def __init__(self) -> None:
+        self.num_processes = 2
+
+    def grow(self, number: int) -> None:
+        self.num_processes += number
+
+    def shrink(self, number: int) -> None:
+        self.num_processes -= number
+
+    def maintain_pool(self) -> None: ...
 
 
-def test_a_message_of_many_ticks_may_take_as_much_longer() -> None:
-    batch = [list(range(25))]
-    assert long_busy([Request(NOW - 20 * LONG_SECONDS, batch)], NOW) == 0
-    assert long_busy([Request(NOW - 30 * LONG_SECONDS, batch)], NOW) == 1
+class Request(SimpleNamespace):
+    __hash__ = object.__hash__
 
 
-def test_idle_time_is_that_since_the_last_look(tmp_path: Path) -> None:
-    file = tmp_path / "stat"
-    file.write_text("cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 1 1 1 1\n")
-    processors = Processors(file)
-    file.write_text("cpu  130 0 140 825 5 0 0 0 0 0\n")
-    assert processors.idle_share() == 0.3
-    file.write_text("cpu  180 0 190 825 5 0 0 0 0 0\n")
-    assert processors.idle_share() == 0.0
+@pytest.fixture
+def _requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "reserved_requests", set())
+    monkeypatch.setattr(state, "active_requests", set())
+    monkeypatch.setattr(room, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(room.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(room.Processors, "idle_share", lambda self: 1.0)
 
 
-def test_where_nobody_can_tell_processors_count_as_idle(tmp_path: Path) -> None:
-    assert Processors(tmp_path / "missing").idle_share() == 1.0
+def arrives(*, busy_for: float | None = None) -> Request:
+    request = Request(args=[[1]], time_start=None if busy_for is None else time.time() - busy_for)
+    state.reserved_requests.add(request)
+    if busy_for is not None:
+        state.active_requests.add(request)
+    return request
+
+
+def scaler() -> RoomForOthers:
+    return RoomForOthers(Pool(), 32, 2)
+
+
+@pytest.mark.usefixtures("_requests")
+def test_a_process_that_is_busy_for_long_gets_a_deputy():
+    one = scaler()
+    arrives(busy_for=0.01)
+    one.maybe_scale()
+    assert one.processes == 2
+    for _ in range(3):
+        arrives(busy_for=30.0)
+    one.maybe_scale()
+    assert one.processes == 5
+
+
+@pytest.mark.usefixtures("_requests")
+def test_more_processes_come_only_when_messages_go_on_waiting():
+    one = scaler()
+    arrives()
+    one.maybe_scale()
+    assert one.processes == 2, "a burst may be over in a moment"
+    one.maybe_scale()
+    assert one.processes == 6
+    for _ in range(5):
+        one.maybe_scale()
+    assert one.processes == 6
+
+
+@pytest.mark.usefixtures("_requests")
+def test_busy_processors_get_no_further_processes(monkeypatch):
+    monkeypatch.setattr(room.Processors, "idle_share", lambda self: 0.0)
+    one = scaler()
+    arrives()
+    for _ in range(3):
+        one.maybe_scale()
+    assert one.processes == 2
+
+
+@pytest.mark.usefixtures("_requests")
+def test_the_pool_never_outgrows_its_limit():
+    one = scaler()
+    for _ in range(50):
+        arrives(busy_for=10.0)
+    one.maybe_scale()
+    assert one.processes == 32
+
+
+@pytest.mark.usefixtures("_requests")
+def test_processes_end_one_by_one_and_only_while_no_message_is_on_its_way(monkeypatch):
+    one = scaler()
+    hanging = [arrives(busy_for=9.0) for _ in range(3)]
+    one.maybe_scale()
+    monkeypatch.setattr(one, "_needed_until", 0.0)
+    for request in hanging[1:]:
+        state.reserved_requests.discard(request)
+        state.active_requests.discard(request)
+    fresh = arrives(busy_for=0.0)
+    one.maybe_scale()
+    assert one.processes == 5
+    state.reserved_requests.discard(fresh)
+    state.active_requests.discard(fresh)
+    for expected in (4, 3, 3):
+        one.maybe_scale()
+        assert one.processes == expected

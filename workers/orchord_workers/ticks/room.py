@@ -25,7 +25,7 @@ MORE_PER_PROCESSOR = 2
 # More processes help those that wait for something else than a processor: some part of these must be idle.
 LEAST_IDLE_SHARE = 0.15
 # A process that is no longer needed stays for this long.
-IDLE_SECONDS = 20.0
+IDLE_SECONDS = 60.0
 
 
 class RoomForOthers(Autoscaler):  # type: ignore[misc]  # celery has no types
@@ -45,8 +45,9 @@ class RoomForOthers(Autoscaler):  # type: ignore[misc]  # celery has no types
         if now - self._looked_at < LOOK_SECONDS * 0.9:
             return None
         self._looked_at = now
-        waits = len(state.reserved_requests) > len(state.active_requests)
-        wanted = self.min_concurrency + long_busy(state.active_requests, time.time())
+        reserved, busy = len(state.reserved_requests), long_busy(state.active_requests, time.time())
+        waits = reserved > len(state.active_requests)
+        wanted = self.min_concurrency + busy
         has_idle = self._processors.idle_share() >= LEAST_IDLE_SHARE
         if waits and self._waited_before and has_idle:
             wanted += MORE_PER_PROCESSOR * (os.cpu_count() or 1)
@@ -57,8 +58,11 @@ class RoomForOthers(Autoscaler):  # type: ignore[misc]  # celery has no types
         if wanted > self.processes:
             self._grow(wanted - self.processes)
             return True
-        if wanted < self.processes and now > self._needed_until:
-            self._shrink(self.processes - wanted)
+        # A process that has just been given a message looks idle, and the message would be lost for ten seconds if it
+        # ended: none ends but while nobody is at a message, or on the way to one, except for those that hang. One by
+        # one, as each look makes it sure again.
+        if wanted < self.processes and now > self._needed_until and reserved == busy:
+            self._shrink(1)
             return True
         return None
 
