@@ -180,7 +180,7 @@ def test_bad_sensors_fail_with_clear_words_and_delay_nobody(ticking: Ticking):
     assert "its process was ended" in stuck.error.message
     assert stuck.ended_at is not None
     assert stuck.started_at is not None
-    assert (stuck.ended_at - stuck.started_at).total_seconds() < 9
+    assert (stuck.ended_at - stuck.started_at).total_seconds() < 15, "before the daemon has to see to it"
     assert "sum(itertools.repeat(1))" in ticking.log() or "stuck_in_c" in ticking.log()
     dead, left, raised = (ticking.ended(tick) for tick in dying)
     assert dead.error is not None
