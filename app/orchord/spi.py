@@ -29,7 +29,7 @@ from orchord.instance.daemons import known_daemons
 from orchord.instance.evaluation import Evaluation, TickTimeLimitExceeded, evaluate
 from orchord.instance.heartbeat import Heartbeat
 from orchord.instance.instigators import Instigator, instigators
-from orchord.instance.launch import PreparedRun, hand_over
+from orchord.instance.launch import PreparedRun, hand_over_all
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
 from orchord.instance.queue_section import QueueSettings
 from orchord.instance.recording import EXECUTED_BY_TAG
@@ -62,7 +62,6 @@ from orchord.storage.values import (
 from orchord.ticks import InstigatorKey, InstigatorKind, InstigatorState, InstigatorStatus, NewTick, Tick, TickStatus
 from orchord.wire import (
     END_TASK,
-    LOST_TASK,
     PLAIN_QUEUE,
     RUN_ENDED_CHANNEL,
     STEP_TASK,
@@ -72,7 +71,6 @@ from orchord.wire import (
     WAKE_CLOCK,
     WAKE_QUEUE,
     WHOLE_RUN_TASK,
-    ProcessEnd,
     StepMessage,
     end_task_id,
     join_id,
@@ -89,7 +87,6 @@ __all__ = [
     "END_TASK",
     "EXECUTED_BY_TAG",
     "HARD_GRACE_SECONDS",
-    "LOST_TASK",
     "PLAIN_QUEUE",
     "RUN_ENDED_CHANNEL",
     "STEP_END_STATUSES",
@@ -142,7 +139,6 @@ __all__ = [
     "PartStatus",
     "PoolWaiter",
     "PreparedRun",
-    "ProcessEnd",
     "Progress",
     "QueueSettings",
     "QueuedRunCoordinator",
@@ -189,7 +185,7 @@ __all__ = [
     "evaluate",
     "execute_step",
     "follow",
-    "hand_over",
+    "hand_over_all",
     "instigators",
     "join_id",
     "joins_of",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -71,18 +71,24 @@ class TickWatch:
         if freed:
             self._send_freed(freed, now)
 
-    def _end_lost(self, started: Iterable[Tick], workers: Iterable[WorkerRow], now: datetime) -> list[Tick]:
+    def _end_lost(self, started: Sequence[Tick], workers: Iterable[WorkerRow], now: datetime) -> list[Tick]:
         """End the ticks that hang, or whose worker died. Returns those whose lane is free by that."""
         living = {worker.worker_id for worker in workers}
         knows_the_silent = self._watching_since is not None and now - self._watching_since >= DEAD_AFTER
+        # Ticks that were claimed together are evaluated one by one: each may wait for any of the others.
+        together: dict[str, list[Tick]] = defaultdict(list)
+        for tick in started:
+            together[tick.token or ""].append(tick)
         ended = []
         for tick in started:
             if tick.started_at is None:
                 continue
-            limit = timedelta(seconds=tick.time_limit_seconds)
+            claimed = together[tick.token or ""]
+            limit = timedelta(seconds=max(other.time_limit_seconds for other in claimed))
             if now - tick.started_at > limit + OVERDUE_GRACE:
-                reason = f"The tick took longer than its time limit of {tick.time_limit_seconds:g} s."
-                self._end(tick, ErrorInfo("TickTimeout", reason), now, tries_left=0)
+                reason = f"The tick took longer than its time limit of {limit.total_seconds():g} s."
+                tries_left = MOST_TRIES - 1 if len(claimed) > 1 else 0
+                self._end(tick, ErrorInfo("TickTimeout", reason), now, tries_left=tries_left)
                 ended.append(tick)
             elif knows_the_silent and tick.worker_id not in living and now - tick.started_at > DEAD_AFTER:
                 reason = f"The worker that evaluated the tick, {tick.worker_id}, has died."

@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from orchord.events import ErrorInfo, EventType
 from orchord.runs import RunStatus
@@ -212,12 +213,61 @@ class TestClaiming:
 
     def test_a_tick_that_is_given_back_can_be_claimed_again(self, clock, ticks, life):
         claimed = clock.claimed(clock.made())
-        assert not ticks.release(claimed.tick_id, "other")
-        assert ticks.release(claimed.tick_id, claimed.token)
+        assert not ticks.release([claimed.tick_id], "other")
+        assert ticks.release([claimed.tick_id], claimed.token)
         stored = ticks.find(claimed.tick_id)
         assert (stored.status, stored.tries, stored.token, stored.started_at) == (TickStatus.PENDING, 0, None, None)
         assert not ticks.finish(clock.end(claimed)).accepted
         assert clock.claimed(stored).tries == 1
+
+    def test_ticks_are_claimed_together_but_for_those_that_are_not_free(self, clock, ticks, life):
+        made = [clock.made(f"t{number}") for number in range(4)]
+        in_lane = clock.made("push:1", SENSOR, lane="sensor:files")
+        taken = clock.claimed(made[1])
+        at = life.now()
+        wanted = [tick.tick_id for tick in (made[3], made[1], in_lane, made[0], made[0])]
+        claimed = ticks.claim_many(wanted, "together", "worker", at)
+        assert [tick.tick_id for tick in claimed] == [made[3].tick_id, made[0].tick_id], "in the order given"
+        for tick in claimed:
+            assert ticks.find(tick.tick_id) == tick
+            assert (tick.status, tick.token, tick.worker_id) == (TickStatus.STARTED, "together", "worker")
+            assert (tick.started_at, tick.tries) == (at, 1)
+        assert ticks.find(taken.tick_id).token == taken.token
+        assert ticks.find(in_lane.tick_id).status is TickStatus.PENDING
+        assert ticks.claim_many(wanted, "other", "worker", life.now()) == []
+        assert ticks.claim_many([], "other", "worker", life.now()) == []
+
+    def test_a_claim_of_many_that_is_sent_again_is_told_of_all_that_it_holds(self, clock, ticks, life):
+        numbers = [clock.made(f"t{number}").tick_id for number in range(3)]
+        first = ticks.claim_many(numbers, "mine", "worker", life.now())
+        assert ticks.claim_many(numbers, "mine", "worker", life.now()) == first
+
+    def test_many_that_claim_together_never_share_a_tick(self, clock, open_storage, race):
+        storages = [open_storage() for _ in range(4)]
+        for turn in range(5):
+            numbers = [clock.made(f"{turn}:{number}").tick_id for number in range(25)]
+            acts = [
+                lambda storage=storage, place=place, some=numbers[:: 1 if place % 2 else -1]: storage.ticks.claim_many(
+                    some, f"token{place}", "w", clock.life.now()
+                )
+                for place, storage in enumerate(storages)
+            ]
+            claimed = [tick.tick_id for ticks in race(acts) for tick in ticks]
+            assert sorted(claimed) == numbers
+
+    def test_claimed_ticks_can_begin_later_or_be_given_back_together(self, clock, ticks, life):
+        numbers = [clock.made(f"t{number}").tick_id for number in range(3)]
+        ticks.claim_many(numbers, "mine", "worker", life.now())
+        ticks.give_up(numbers[0], ErrorInfo("TickTimeout", "over"), life.now())
+        later = life.now(seconds=5)
+        assert ticks.renew(numbers, "mine", later) == set(numbers[1:])
+        assert ticks.renew(numbers, "other", life.now(seconds=9)) == set()
+        assert ticks.renew([], "mine", later) == set()
+        assert [ticks.find(number).started_at for number in numbers[1:]] == [later, later]
+        assert ticks.release(numbers, "other") == 0
+        assert ticks.release(numbers, "mine") == 2
+        assert [ticks.find(number).tries for number in numbers[1:]] == [0, 0]
+        assert [ticks.find(number).status for number in numbers] == [TickStatus.FAILURE, *[TickStatus.PENDING] * 2]
 
 
 class TestTheEnd:
@@ -492,3 +542,102 @@ class TestLooking:
         assert ticks.purge(InstigatorKind.SCHEDULE, TickStatus.STARTED, life.now(), 3) == 0
         left = {tick.tick_id for tick in ticks.page()}
         assert left == {tick.tick_id for tick in [*kept, failed, young, sensors]}
+
+
+class TestEndsTogether:
+    @pytest.fixture
+    def claimed(self, clock, ticks, life):
+        """Claims ticks by one token."""
+
+        def claim(*new):
+            numbers = [tick.tick_id for tick in ticks.make(new)]
+            return ticks.claim_many(numbers, f"token{numbers[0]}", "worker", life.now())
+
+        return claim
+
+    def test_each_tick_has_its_own_end(self, clock, ticks, life, claimed):
+        other = InstigatorKey("home", InstigatorKind.SCHEDULE, "broken")
+        hourly, again, broken, stale, dry, skipped = claimed(
+            clock.new("t1"),
+            clock.new("t2"),
+            clock.new("t1", other),
+            clock.new("t3"),
+            clock.new("dry:1", is_dry_run=True),
+            clock.new("t1", SENSOR),
+        )
+        runs = [life.make(tags={"n": str(number)}, status=RunStatus.QUEUED) for number in range(4)]
+        first = [life.event(EventType.RUN_ENQUEUED, "made")]
+        error = ErrorInfo("ValueError", "as told")
+        results = ticks.finish_many(
+            [
+                clock.end(hourly, runs=[(runs[0], first), (runs[1], first)]),
+                clock.end(again, at=life.now(seconds=1), runs=[(runs[2], first)]),
+                clock.end(broken, TickStatus.FAILURE, error=error),
+                TickEnd(stale.tick_id, "stale", TickStatus.SUCCESS, life.now(), runs=[(runs[3], first)]),
+                clock.end(dry, data={"requests": []}),
+                clock.end(skipped, TickStatus.SKIPPED, skip_reason="no files", cursor="7", keeps_cursor=False),
+            ]
+        )
+        assert [result.accepted for result in results] == [True, True, True, False, True, True]
+        assert [result.created for result in results[:3]] == [
+            (runs[0].run_id, runs[1].run_id),
+            (runs[2].run_id,),
+            (),
+        ]
+        stored = [ticks.find(tick.tick_id) for tick in (hourly, again, broken, stale, dry, skipped)]
+        assert [tick.status.value for tick in stored] == [
+            "SUCCESS",
+            "SUCCESS",
+            "FAILURE",
+            "STARTED",
+            "SUCCESS",
+            "SKIPPED",
+        ]
+        assert stored[0].run_ids == results[0].created
+        assert stored[2].error == error
+        assert stored[5].skip_reason == "no files"
+        for run in runs[:3]:
+            assert life.storage.runs.get(run.run_id) == run
+            assert life.types(run) == ["RUN_ENQUEUED"]
+        assert life.storage.runs.find(runs[3].run_id) is None
+        assert {change.run_id for change in life.storage.changes.page()} == {run.run_id for run in runs[:3]}
+        states = life.storage.instigators.states("home")
+        assert states[SCHEDULE].last_tick_ended_at == stored[1].ended_at, "the later one"
+        assert states[other].last_tick_ended_at == stored[2].ended_at
+        assert states[SENSOR].cursor == "7"
+
+    def test_a_run_key_of_two_ticks_has_one_run(self, clock, ticks, life, claimed):
+        first, second = claimed(clock.new("t1"), clock.new("t2"))
+        made = [life.make(run_key="a", idempotency_key="k:a") for _ in range(2)]
+        one, other = ticks.finish_many(
+            [clock.end(first, runs=[(made[0], ())]), clock.end(second, runs=[(made[1], ())])]
+        )
+        assert (one.created, one.status) == ((made[0].run_id,), TickStatus.SUCCESS)
+        assert (other.created, other.existing, other.status) == ((), {"a": made[0].run_id}, TickStatus.SKIPPED)
+        assert ticks.find(second.tick_id).data == {"deduplicated": ["a"]}
+
+    def test_ends_that_are_sent_again_have_the_answers_of_the_first_time(self, clock, ticks, life, claimed):
+        known = life.make(run_key="a", idempotency_key="k:a")
+        (before,) = claimed(clock.new("t0"))
+        ticks.finish(clock.end(before, runs=[(known, ())]))
+        ends = [
+            clock.end(tick, runs=[(life.make(), [life.event()]), (life.make(run_key="a", idempotency_key="k:a"), ())])
+            for tick in claimed(clock.new("t1"), clock.new("t2"))
+        ]
+        answers = ticks.finish_many(ends)
+        assert ticks.finish_many(ends) == answers
+        assert ticks.finish_many([]) == []
+        assert life.storage.changes.count() == 3
+
+    def test_many_ends_take_as_many_statements_as_one(self, clock, ticks, life, claimed):
+        def statements_for(*new):
+            ends = [clock.end(tick, runs=[(life.make(tags={"a": "b"}), [life.event()])]) for tick in claimed(*new)]
+            sent = []
+            engine = life.storage.database.engine
+            sa.event.listen(engine, "before_cursor_execute", note := lambda *given: sent.append(given[2]))
+            ticks.finish_many(ends)
+            sa.event.remove(engine, "before_cursor_execute", note)
+            return len(sent)
+
+        one = statements_for(clock.new("t0"))
+        assert statements_for(*[clock.new(f"t{number}") for number in range(1, 26)]) == one

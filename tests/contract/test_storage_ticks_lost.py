@@ -160,6 +160,27 @@ class TestLostConnections:
         kill_connections()
         assert storage.assets.after(["orders"]) == []
 
+    def test_ticks_are_claimed_and_end_together_over_a_new_connection(self, life, storage, kill_connections):
+        numbers = [tick.tick_id for tick in storage.ticks.make([self.new(life, f"t{number}") for number in range(5)])]
+        kill_connections()
+        assert len(storage.ticks.claim_many(numbers, "token", "w", life.now())) == 5
+        kill_connections()
+        assert storage.ticks.renew(numbers, "token", life.now()) == set(numbers)
+        kill_connections()
+        ends = [TickEnd(number, "token", TickStatus.SUCCESS, life.now(), [(life.make(), ())]) for number in numbers]
+        assert all(len(result.created) == 1 for result in storage.ticks.finish_many(ends))
+
+    def test_ends_whose_answer_was_lost_can_be_sent_again_together(self, life, storage, lose_answers):
+        numbers = [tick.tick_id for tick in storage.ticks.make([self.new(life, f"t{number}") for number in range(5)])]
+        storage.ticks.claim_many(numbers, "token", "w", life.now())
+        ends = [TickEnd(number, "token", TickStatus.SUCCESS, life.now(), [(life.make(), ())]) for number in numbers]
+        lose_answers()
+        with pytest.raises(StorageUnavailableError):
+            storage.ticks.finish_many(ends)
+        results = storage.ticks.finish_many(ends)
+        assert [result.created for result in results] == [(end.runs[0][0].run_id,) for end in ends]
+        assert storage.changes.count() == 5
+
     def test_an_end_whose_answer_was_lost_can_be_sent_again(self, life, storage, lose_answers):
         (tick,) = storage.ticks.make([self.new(life)])
         storage.ticks.claim(tick.tick_id, "token", "w", life.now())

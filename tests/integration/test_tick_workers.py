@@ -60,7 +60,7 @@ class Ticking:
         return [worker.pid for worker in alive if worker.queues == (f"ticks.{LOCATION}",)]
 
     def key(self, name: str) -> InstigatorKey:
-        is_schedule = name in ("every_minute", "nightly")
+        is_schedule = name in ("every_minute", "nightly", "deadly", "stuck", "slow")
         return InstigatorKey(LOCATION, InstigatorKind.SCHEDULE if is_schedule else InstigatorKind.SENSOR, name)
 
     def send(self, name: str, tick_key: str = "due:1", *, limit: float = 30.0, **fields: Any) -> Tick:
@@ -286,6 +286,31 @@ def test_many_schedules_travel_in_few_messages(ticking: Ticking):
     assert {tick.status for tick in ended} == {TickStatus.SUCCESS}
     runs = ticking.instance.get_runs(RunFilter(tags={"orchord/schedule_name": "nightly"}))
     assert len(runs) == 60, "sent twice, evaluated once"
+
+
+def test_a_schedule_that_takes_its_process_with_it_fails_alone(ticking: Ticking):
+    """All of them travel in one message, and are claimed by one process at once."""
+    ticking.start("--only", "ticks")
+    names = ["nightly", "every_minute", "deadly", "nightly", "slow", "stuck", "every_minute", "nightly"]
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    new = [
+        NewTick(ticking.key(name), f"t{number}", at, 0.5 if name == "stuck" else 30.0)
+        for number, name in enumerate(names)
+    ]
+    ticks = ticking.instance.storage.ticks.make(new)
+    ticking.instance.courier.send_ticks(ticks)
+    ended = {number: ticking.ended(tick, 30.0) for number, tick in enumerate(ticks)}
+    failed = {names[number]: tick for number, tick in ended.items() if tick.status is TickStatus.FAILURE}
+    assert {name: tick.error and tick.error.cls_name for name, tick in failed.items()} == {
+        "deadly": "TickProcessDied",
+        "stuck": "TickTimeLimitExceeded",
+    }
+    others = [tick for tick in ended.values() if tick.key.name not in failed]
+    assert [tick.status for tick in others] == [TickStatus.SUCCESS] * 6
+    assert [tick.tries for tick in ended.values()] == [1] * len(names), "no try is lost by what others did"
+    runs = ticking.instance.get_runs()
+    assert sorted(run.run_id for run in runs) == sorted(run_id for tick in others for run_id in tick.run_ids)
+    assert len(runs) == 6
 
 
 def _is_alive(process_id: int) -> bool:

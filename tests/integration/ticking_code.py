@@ -50,6 +50,22 @@ def every_minute(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(tags={"planned": context.scheduled_execution_time.isoformat()})
 
 
+@dg.schedule("* * * * *", job=hello)
+def deadly(context: dg.ScheduleEvaluationContext) -> None:
+    os._exit(4)
+
+
+@dg.schedule("* * * * *", job=hello, timeout_seconds=0.5)
+def stuck(context: dg.ScheduleEvaluationContext) -> None:
+    sum(itertools.repeat(1))
+
+
+@dg.schedule("* * * * *", job=hello)
+def slow(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    threading.Event().wait(0.7)
+    return dg.RunRequest()
+
+
 nightly = dg.ScheduleDefinition(job=hello, cron_schedule="0 3 * * *", name="nightly")
 
 
@@ -138,7 +154,7 @@ def on_failure(context: dg.RunFailureSensorContext) -> dg.SkipReason:
 defs = dg.Definitions(
     jobs=[hello, failing, paying],
     assets=[orders],
-    schedules=[every_minute, nightly],
+    schedules=[every_minute, nightly, deadly, stuck, slow],
     sensors=[
         counting,
         pushed,

@@ -7,12 +7,12 @@ launchers.py.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from orchord.errors import InstanceConfigError, did_you_mean
+from orchord.errors import InstanceConfigError, OrchordError, UnavailableError, did_you_mean
 from orchord.instance.launchers import LaunchRunContext
 from orchord.instance.queue_section import QueueConfig, parse_queue
 from orchord.instance.run_queue import RunQueue
@@ -45,6 +45,27 @@ class RunCoordinator(ABC):
     @abstractmethod
     def submit_run(self, context: LaunchRunContext) -> None:
         """Take over a run that is recorded."""
+
+    def submit_runs(self, contexts: Sequence[LaunchRunContext]) -> dict[str, OrchordError]:
+        """Take over runs that are recorded.
+
+        Returns:
+            By run id, why some were not taken over. Each try with a broker that is away takes seconds: the first that
+            fails by that speaks for the others.
+        """
+        refused: dict[str, OrchordError] = {}
+        away: UnavailableError | None = None
+        for context in contexts:
+            try:
+                if away is None:
+                    self.submit_run(context)
+            except UnavailableError as error:
+                away = error
+            except OrchordError as error:
+                refused[context.run.run_id] = error
+            if away is not None:
+                refused[context.run.run_id] = away
+        return refused
 
 
 class DefaultRunCoordinator(RunCoordinator):
@@ -85,3 +106,11 @@ class QueuedRunCoordinator(RunCoordinator):
     def submit_run(self, context: LaunchRunContext) -> None:
         """Let the run go at once, if the limits allow it; else it waits in the queue."""
         self.queue.submit(context)
+
+    def submit_runs(self, contexts: Sequence[LaunchRunContext]) -> dict[str, OrchordError]:
+        """Let those runs go at once that the limits allow, by one look at the queue; the others wait in it."""
+        if len(contexts) == 1:
+            return super().submit_runs(contexts)
+        if contexts:
+            self.queue.submit_many(contexts)
+        return {}

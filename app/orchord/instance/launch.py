@@ -209,6 +209,22 @@ def hand_over(instance: OrchordInstance, prepared: PreparedRun, *, keeps: bool =
         raise
 
 
+def hand_over_all(instance: OrchordInstance, prepared: Sequence[PreparedRun]) -> None:
+    """Give runs that are recorded to the run coordinator, all at once.
+
+    Those that cannot be handed over as the broker is away are left to the daemon; those that the launcher refuses are
+    recorded as failed.
+    """
+    contexts = [LaunchRunContext(one.run, one.plan, instance) for one in prepared]
+    for run_id, error in instance.run_coordinator.submit_runs(contexts).items():
+        if isinstance(error, UnavailableError):
+            logger.warning("Run %s is recorded, and waits for the daemon: %s", run_id, error)
+            continue
+        logger.error("Run %s could not be handed over: %s", run_id, error)
+        failure = ErrorInfo(type(error).__name__, f"The run could not be handed over: {error}")
+        instance.storage.runs.fail(run_id, failure, utc_now(), free_key=True)
+
+
 def _checked_run(
     instance: OrchordInstance,
     request: LaunchRequest,

@@ -61,13 +61,26 @@ class RunQueue:
                 # Another process is looking just now, and may have looked before this run was there.
                 self.instance.courier.wake(WAKE_QUEUE)
                 return
-            self._launch(taken, context)
+            self._launch(taken, [context])
             if len(taken) == SUBMITTERS_BATCH:
                 self.instance.courier.wake(WAKE_QUEUE)
             elif context.run.run_id not in {run.run_id for run in taken}:
                 queue.explain_one(context.run.run_id, limits.reason_of(context.run))
         except UnavailableError as error:
             logger.warning("Left run %s in the queue to the daemon: %s", context.run.run_id, error)
+
+    def submit_many(self, contexts: Sequence[LaunchRunContext]) -> None:
+        """Let go what may of runs that are recorded as QUEUED, by one look; why the others wait, the daemon notes."""
+        most = max(len(contexts), SUBMITTERS_BATCH)
+        try:
+            taken = self.instance.storage.queue.take(RunLimits(self.settings.limits), most, waits=False)
+            if taken:
+                self._launch(taken, contexts)
+        except UnavailableError as error:
+            logger.warning("Left %s runs in the queue to the daemon: %s", len(contexts), error)
+            return
+        if taken is None or len(taken) == most or {one.run.run_id for one in contexts} - {run.run_id for run in taken}:
+            self.instance.courier.wake(WAKE_QUEUE)
 
     def dequeue(self) -> int:
         """Let all runs go that may; return how many were taken out of the queue.
@@ -104,11 +117,12 @@ class RunQueue:
         self._explain_at = began + max(EXPLAIN_SECONDS, (time.monotonic() - began) * EXPLAIN_SHARE)
         return True
 
-    def _launch(self, runs: Sequence[Run], submitted: LaunchRunContext | None = None) -> bool:
+    def _launch(self, runs: Sequence[Run], submitted: Sequence[LaunchRunContext] = ()) -> bool:
         """Hand runs to the launcher. False: some are left to the monitor, as the broker is away."""
+        plans = {context.run.run_id: context.plan for context in submitted}
 
         def one(run: Run) -> bool:
-            return self._launch_one(run, submitted.plan if submitted and submitted.run.run_id == run.run_id else None)
+            return self._launch_one(run, plans.get(run.run_id))
 
         if self.settings.use_threads and len(runs) > 1:
             with ThreadPoolExecutor(min(self.settings.num_workers, len(runs)), "orchord-dequeue") as threads:

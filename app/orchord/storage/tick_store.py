@@ -15,9 +15,9 @@ from orchord.events import ErrorInfo
 from orchord.storage.database import Database
 from orchord.storage.encoding import encode_error
 from orchord.storage.failures import is_unique_violation
-from orchord.storage.instigator_store import plan_until, upsert_state
+from orchord.storage.instigator_store import plan_until, upsert_states
 from orchord.storage.schema import ticks
-from orchord.storage.tick_end import end_tick
+from orchord.storage.tick_end import end_ticks
 from orchord.storage.tick_rows import insert_ticks, is_open, tick_of
 from orchord.storage.values import TickEnd, TickFinished
 from orchord.ticks import FINAL_TICK_STATUSES, InstigatorKey, InstigatorKind, NewTick, Tick, TickStatus
@@ -66,6 +66,27 @@ class TickStore:
         this = ticks.c.tick_id == tick_id
         return self._claimed(this, this, token, worker_id, at)
 
+    def claim_many(self, tick_ids: Sequence[int], token: str, worker_id: str, at: datetime) -> list[Tick]:
+        """Take those of these ticks that are PENDING and in no lane, in one round trip, all by the same token.
+
+        Returns:
+            What was taken, in the order given. Sent again with its own token, a claim is told of all that it holds.
+        """
+        these = sa.and_(ticks.c.tick_id.in_(list(tick_ids)), ticks.c.lane.is_(None))
+        values = {"status": TickStatus.STARTED.value, "token": token, "worker_id": worker_id, "started_at": at}
+        taken = sa.update(ticks).where(these, _PENDING).values(**values, tries=ticks.c.tries + 1)
+        rows = self._database.rows(taken.returning(*ticks.c)) if tick_ids else []
+        if len(rows) < len(tick_ids):
+            rows = self._database.rows(sa.select(ticks).where(these, _STARTED, ticks.c.token == token))
+        by_id = {row.tick_id: tick_of(row) for row in rows}
+        return [by_id[tick_id] for tick_id in dict.fromkeys(tick_ids) if tick_id in by_id]
+
+    def renew(self, tick_ids: Collection[int], token: str, at: datetime) -> set[int]:
+        """Let claimed ticks begin only now, as those claimed with them took their time; return which are still held."""
+        held = sa.and_(ticks.c.tick_id.in_(sorted(tick_ids)), ticks.c.token == token, _STARTED)
+        renewed = sa.update(ticks).where(held).values(started_at=at).returning(ticks.c.tick_id)
+        return {row.tick_id for row in self._database.rows(renewed)} if tick_ids else set()
+
     def claim_next(self, location: str, lane: str, token: str, worker_id: str, at: datetime) -> Tick | None:
         """Take the oldest PENDING tick of a lane; None when there is none or the lane is busy."""
         waiting = ticks.alias()
@@ -88,7 +109,17 @@ class TickStore:
         Runs, their events, asset events, the tick, and the cursor: one transaction. A dry run writes only the tick.
         An end that is sent again after a lost connection gets the answer of the first time.
         """
-        return self._database.transact(lambda connection: end_tick(connection, end))
+        (finished,) = self.finish_many([end])
+        return finished
+
+    def finish_many(self, ends: Sequence[TickEnd]) -> list[TickFinished]:
+        """End ticks as ``finish`` does, all of them in one transaction, by as many statements as one takes.
+
+        Returns:
+            For each, in the order given, what came of it. One whose token no longer holds its tick writes nothing, and
+            does not keep the others from their end.
+        """
+        return self._database.transact(lambda connection: end_ticks(connection, ends)) if ends else []
 
     def give_up(self, tick_id: int, error: ErrorInfo, at: datetime, *, tries_left: int = 0) -> TickStatus | None:
         """End an open tick from outside: its time is over, or its worker is dead. Its late end is refused.
@@ -115,16 +146,16 @@ class TickStore:
             if row is None:
                 return None
             if not row.is_dry_run:
-                upsert_state(connection, tick_of(row).key, {"last_tick_ended_at": at})
+                upsert_states(connection, [(tick_of(row).key, {"last_tick_ended_at": at})])
             return TickStatus.FAILURE
 
         return self._database.transact(work)
 
-    def release(self, tick_id: int, token: str) -> bool:
-        """Give a claimed tick back, as if it had not been tried; return whether the token held it."""
-        held = sa.and_(ticks.c.tick_id == tick_id, ticks.c.token == token, _STARTED)
+    def release(self, tick_ids: Collection[int], token: str) -> int:
+        """Give claimed ticks back, as if they had not been tried; return how many of them the token held."""
+        held = sa.and_(ticks.c.tick_id.in_(sorted(tick_ids)), ticks.c.token == token, _STARTED)
         freed = sa.update(ticks).where(held).values(**_FREE, tries=ticks.c.tries - 1)
-        return self._database.transact(lambda connection: bool(connection.execute(freed).rowcount))
+        return self._database.transact(lambda connection: connection.execute(freed).rowcount) if tick_ids else 0
 
     def open(self, limit: int, sent_before: datetime) -> list[Tick]:
         """Return open ticks to look after, oldest first: all STARTED ones, and PENDING ones not sent since a time."""

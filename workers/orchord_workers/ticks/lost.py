@@ -1,6 +1,7 @@
 """What a tick worker's parent process does when a pool child has died over a message of ticks: it sends them again.
 
-The new message names the dead process: whoever gets it ends the tick that this one was at, and goes on with the rest.
+The new message names the dead process and the tick that it was at: whoever gets it ends that one, and goes on with the
+rest.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ class TicksRequest(Request):  # type: ignore[misc]  # celery has no types
         """Report a lost pool child; leave every other failure to Celery."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, (WorkerLostError, SystemExit)):
-            conf = self.app.conf
+            conf, process_id = self.app.conf, self.worker_pid or 0
             try:
                 self.app.send_task(
                     TICKS_TASK,
-                    args=(*self._args[:2], conf.orchord_worker_id, self.worker_pid or 0),
+                    args=(*self._args[:2], conf.orchord_worker_id, process_id, self.task.marks.get(process_id)),
                     queue=conf.task_default_queue,
                     shadow="ticks of a lost process",
                     ignore_result=True,

@@ -1,7 +1,7 @@
-"""One message of ticks in a pool child: claim, evaluate, write the end, hand the runs over, go on with the lane.
+"""One message of ticks in a pool child: claim, evaluate, write the ends, hand the runs over, go on with the lane.
 
-The evaluation itself is the core's (orchord.instance.evaluation). A tick is fenced by its token, whose beginning names
-the process that holds it.
+The evaluation itself is the core's (orchord.instance.evaluation). Ticks of one message are claimed together, evaluated
+one by one, and end together. They are fenced by their token, whose beginning names the process that holds them.
 """
 
 from __future__ import annotations
@@ -14,26 +14,32 @@ from collections.abc import Sequence
 from orchord.spi import (
     CodeLocation,
     ErrorInfo,
+    Evaluation,
     InstigatorKind,
     NewTick,
-    OrchordError,
     OrchordInstance,
     PreparedRun,
     StorageUnavailableError,
     Tick,
+    TickEnd,
     TickFinished,
     TickStatus,
     evaluate,
-    hand_over,
+    hand_over_all,
     utc_now,
 )
 from orchord_workers.persistence import patiently
 from orchord_workers.ticks.limits import HARD_GRACE_SECONDS, held_to
+from orchord_workers.ticks.marks import Marks
 
 logger = logging.getLogger(__name__)
 
 # Of its time limit, an evaluation that could go on may begin further work in this part.
 SHARE_OF_LIMIT = 0.5
+# What was evaluated waits no longer than this for the others of its message, but for one evaluation that takes long.
+LONGEST_WAIT_SECONDS = 0.5
+# A tick whose process died while it was at nothing that is known is not tried for ever.
+MOST_TRIES = 3
 
 
 def token_prefix(worker_id: str, process_id: int) -> str:
@@ -49,13 +55,23 @@ class TickRunner:
         code: the location's code.
         worker_id: the worker, as its heartbeat names it.
         process_id: this process.
+        marks: where to note which tick it is at.
     """
 
-    def __init__(self, instance: OrchordInstance, code: CodeLocation, worker_id: str, process_id: int) -> None:
+    def __init__(
+        self,
+        instance: OrchordInstance,
+        code: CodeLocation,
+        worker_id: str,
+        process_id: int,
+        marks: Marks | None = None,
+    ) -> None:
         self.instance = instance
         self._code = code
         self._worker_id = worker_id
         self._process_id = process_id
+        self._marks = marks if marks is not None else Marks()
+        self._marks.put(process_id, 0)
 
     def run(self, tick_ids: Sequence[int], lane: str | None = None) -> None:
         """Evaluate those of these ticks that wait; of a lane, all that wait in it, the oldest first.
@@ -68,19 +84,34 @@ class TickRunner:
         if lane is not None:
             self._go_along(lane)
             return
-        for tick_id in tick_ids:
-            tick = self.instance.storage.ticks.claim(tick_id, self._token(), self._worker_id, utc_now())
-            if tick is not None:
-                self._carry_out(tick)
+        claims, token = self.instance.storage.ticks, self._token()
+        if len(tick_ids) == 1:
+            tick = claims.claim(tick_ids[0], token, self._worker_id, utc_now())
+            self._carry_out([] if tick is None else [tick])
+        else:
+            self._carry_out(claims.claim_many(tick_ids, token, self._worker_id, utc_now()))
 
-    def process_lost(self, worker_id: str, process_id: int) -> None:
-        """End what a process that has died was evaluating, and go on with its lane."""
-        for tick in self._held(token_prefix(worker_id, process_id)):
-            error = death_of(tick)
-            logger.error("Tick %s: %s", tick.tick_id, error.message, extra={"tick_id": tick.tick_id})
-            self.instance.storage.ticks.give_up(tick.tick_id, error, utc_now())
-            if tick.lane is not None:
-                self._go_along(tick.lane)
+    def process_lost(self, worker_id: str, process_id: int, at_tick: int | None = None) -> None:
+        """End what a process that has died was evaluating, give back what it held beside, and go on with its lane.
+
+        Args:
+            worker_id: its worker.
+            process_id: the process.
+            at_tick: the tick that it was at; 0: none; None: nobody knows.
+        """
+        claims = self.instance.storage.ticks
+        held = self._held(token_prefix(worker_id, process_id))
+        for tick in held:
+            if tick.tick_id == at_tick or (at_tick is None and len(held) == 1):
+                error = death_of(tick)
+                logger.error("Tick %s: %s", tick.tick_id, error.message, extra={"tick_id": tick.tick_id})
+                claims.give_up(tick.tick_id, error, utc_now())
+            elif at_tick:
+                claims.release([tick.tick_id], tick.token or "")
+            else:
+                claims.give_up(tick.tick_id, death_of(tick), utc_now(), tries_left=MOST_TRIES - 1)
+        for lane in dict.fromkeys(tick.lane for tick in held if tick.lane is not None):
+            self._go_along(lane)
 
     def _held(self, prefix: str) -> list[Tick]:
         started = self.instance.storage.ticks.open(10_000, utc_now())
@@ -93,39 +124,90 @@ class TickRunner:
     def _go_along(self, lane: str) -> None:
         claim_next = self.instance.storage.ticks.claim_next
         while (tick := claim_next(self._code.name, lane, self._token(), self._worker_id, utc_now())) is not None:
-            self._carry_out(tick)
+            self._carry_out([tick])
 
-    def _carry_out(self, tick: Tick) -> None:
+    def _carry_out(self, ticks: Sequence[Tick]) -> None:
+        """Evaluate ticks that were claimed by one token, and write their ends together, or at least soon."""
+        done: list[tuple[Tick, Evaluation]] = []
+        held = {tick.tick_id for tick in ticks}
+        began = time.monotonic()
+        for number, tick in enumerate(ticks):
+            if tick.tick_id not in held:
+                continue
+            try:
+                done.append((tick, self._evaluated(tick)))
+            except StorageUnavailableError:
+                self._give_back(ticks[number:])
+                self._end(done)
+                raise
+            rest = ticks[number + 1 :]
+            if rest and time.monotonic() - began > LONGEST_WAIT_SECONDS:
+                self._end(done)
+                held = self._renewed(rest)
+                done, began = [], time.monotonic()
+        self._end(done)
+
+    def _give_back(self, rest: Sequence[Tick]) -> None:
+        token, tick_ids = rest[0].token or "", [tick.tick_id for tick in rest]
+        patiently(lambda: self.instance.storage.ticks.release(tick_ids, token))
+
+    def _renewed(self, rest: Sequence[Tick]) -> set[int]:
+        """Let the time limits of claimed ticks count from now; return which of them are still ours."""
+        token, tick_ids = rest[0].token or "", [tick.tick_id for tick in rest]
+        return patiently(lambda: self.instance.storage.ticks.renew(tick_ids, token, utc_now()))
+
+    def _evaluated(self, tick: Tick) -> Evaluation:
         began = time.monotonic()
         limit = tick.time_limit_seconds
+        self._marks.put(self._process_id, tick.tick_id)
         try:
-            done = evaluate(
+            return evaluate(
                 self.instance,
                 self._code,
                 tick,
                 limit=held_to(limit, described(tick)),
                 may_go_on=lambda: time.monotonic() - began < limit * SHARE_OF_LIMIT,
             )
-        except StorageUnavailableError:
-            token = tick.token or ""
-            patiently(lambda: self.instance.storage.ticks.release(tick.tick_id, token))
-            raise
-        error = done.end.error
-        if error is not None and self._has_tries_left(tick):
-            # Nothing of it is recorded, and the daemon sends what waits again, after a pause.
-            logger.warning("Tick %s failed and is tried again: %s", tick.tick_id, error.message)
-            patiently(
-                lambda: self.instance.storage.ticks.give_up(tick.tick_id, error, utc_now(), tries_left=tick.tries)
-            )
-            return
-        finished = patiently(lambda: self.instance.storage.ticks.finish(done.end))
-        if not finished.accepted:
-            logger.warning("Tick %s was ended by others before it came to its end here", tick.tick_id)
-            return
-        self._log(tick, done.end.error, finished)
-        if done.has_more:
-            self._go_on_with(tick)
-        self._hand_over(done.prepared, finished)
+        finally:
+            self._marks.put(self._process_id, 0)
+
+    def _end(self, done: Sequence[tuple[Tick, Evaluation]]) -> None:
+        """Write what ticks came to, and hand their runs over."""
+        ending = [(tick, evaluation) for tick, evaluation in done if not self._is_tried_again(tick, evaluation)]
+        runs: list[PreparedRun] = []
+        for (tick, evaluation), finished in zip(ending, self._finished([one.end for _, one in ending]), strict=True):
+            if not finished.accepted:
+                logger.warning("Tick %s was ended by others before it came to its end here", tick.tick_id)
+                continue
+            self._log(tick, evaluation.end.error, finished)
+            if evaluation.has_more:
+                self._go_on_with(tick)
+            created = set(finished.created)
+            runs += [one for one in evaluation.prepared if one.run.run_id in created]
+        hand_over_all(self.instance, runs)
+
+    def _is_tried_again(self, tick: Tick, evaluation: Evaluation) -> bool:
+        error = evaluation.end.error
+        if error is None or not self._has_tries_left(tick):
+            return False
+        # Nothing of it is recorded, and the daemon sends what waits again, after a pause.
+        logger.warning("Tick %s failed and is tried again: %s", tick.tick_id, error.message)
+        patiently(lambda: self.instance.storage.ticks.give_up(tick.tick_id, error, utc_now(), tries_left=tick.tries))
+        return True
+
+    def _finished(self, ends: Sequence[TickEnd]) -> Sequence[TickFinished]:
+        """Write ends together; one by one, if something keeps them all from it, so that only one fails by that."""
+        claims = self.instance.storage.ticks
+        try:
+            return patiently(lambda: claims.finish_many(ends))
+        except Exception as fault:  # boundary: whatever it is, the other ticks are not to blame
+            if len(ends) > 1:
+                logger.warning("%s ticks could not end together, and end one by one: %s", len(ends), fault)
+                return [finished for end in ends for finished in self._finished([end])]
+            error = ErrorInfo(type(fault).__name__, f"What the tick came to could not be written: {fault}")
+            logger.exception("Tick %s could not end", ends[0].tick_id)
+            patiently(lambda: claims.give_up(ends[0].tick_id, error, utc_now()))
+            return [TickFinished(False)]
 
     def _has_tries_left(self, tick: Tick) -> bool:
         is_schedules = tick.key.kind is InstigatorKind.SCHEDULE and not tick.is_dry_run
@@ -138,16 +220,6 @@ class TickRunner:
             self.instance.storage.ticks.make([more])
         except StorageUnavailableError as error:
             logger.warning("The rest of tick %s waits for the sensor's next one: %s", tick.tick_id, error)
-
-    def _hand_over(self, prepared: Sequence[PreparedRun], finished: TickFinished) -> None:
-        created = set(finished.created)
-        for one in prepared:
-            if one.run.run_id not in created:
-                continue
-            try:
-                hand_over(self.instance, one, keeps=True)
-            except OrchordError as error:
-                logger.error("Run %s could not be handed over: %s", one.run.run_id, error)
 
     def _log(self, tick: Tick, error: ErrorInfo | None, finished: TickFinished) -> None:
         fields = {"tick_id": tick.tick_id, "location": tick.key.location}

@@ -21,6 +21,7 @@ from orchord_workers.app import make_app
 from orchord_workers.process import new_worker_id
 from orchord_workers.tasks import requeued_when_storage_is_away
 from orchord_workers.ticks.lost import TicksRequest
+from orchord_workers.ticks.marks import Marks
 from orchord_workers.ticks.room import RoomForOthers
 from orchord_workers.ticks.runner import TickRunner
 
@@ -39,12 +40,13 @@ class TickProcess:
         self.settings = settings
         self.code = code
         self.worker_id = f"{new_worker_id()}-ticks"
+        self.marks = Marks()
 
     @cached_property
     def runner(self) -> TickRunner:
         """The runner of this process."""
         instance = OrchordInstance.from_home(self.settings)
-        return TickRunner(instance, self.code, self.worker_id, os.getpid())
+        return TickRunner(instance, self.code, self.worker_id, os.getpid(), self.marks)
 
     def open(self) -> None:
         """Make ready what the first task would otherwise wait for."""
@@ -58,21 +60,30 @@ class TickProcess:
 
 
 class TicksTask(Task):  # type: ignore[misc]  # celery has no types
-    """A task whose ticks are fenced in storage, and whose loss is reported."""
+    """A task whose ticks are fenced in storage, and whose loss is reported.
 
+    Attributes:
+        marks: which tick each process is at.
+    """
+
+    marks: Marks
     Request = f"{TicksRequest.__module__}:{TicksRequest.__name__}"
 
 
 def register_ticks(process: TickProcess) -> None:
     """Register the task on the process's app."""
 
-    @process.app.task(name=TICKS_TASK, base=TicksTask)  # type: ignore[untyped-decorator]
+    @process.app.task(name=TICKS_TASK, base=TicksTask, marks=process.marks)  # type: ignore[untyped-decorator]
     def ticks(
-        tick_ids: list[int], lane: str | None = None, lost_worker_id: str | None = None, lost_process_id: int = 0
+        tick_ids: list[int],
+        lane: str | None = None,
+        lost_worker_id: str | None = None,
+        lost_process_id: int = 0,
+        lost_at_tick: int | None = None,
     ) -> None:
         with requeued_when_storage_is_away():
             if lost_worker_id is not None:
-                process.runner.process_lost(lost_worker_id, lost_process_id)
+                process.runner.process_lost(lost_worker_id, lost_process_id, lost_at_tick)
             process.runner.run(tick_ids, lane)
 
 
