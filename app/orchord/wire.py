@@ -7,7 +7,6 @@ the size of the job. The version is part of each task's name, so that an old wor
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -17,7 +16,6 @@ from orchord.runs import Part, PartStatus
 STEP_TASK = "orchord.v1.step"
 END_TASK = "orchord.v1.run.end"
 WHOLE_RUN_TASK = "orchord.v1.run.execute"
-LOST_TASK = "orchord.v1.attempt.lost"
 TICKS_TASK = "orchord.v1.ticks"
 
 RUN_ENDED_CHANNEL = "orchord:v1:run-ended"
@@ -29,14 +27,6 @@ WAKE_CHANGES = "changes"
 
 # What a location's own queue is called where queues are named: in tags, and for `orchord worker --queue`.
 PLAIN_QUEUE = "default"
-
-
-class ProcessEnd(StrEnum):
-    """Why a pool child is gone, as its parent reports it."""
-
-    DIED = "died"
-    STOPPED = "stopped"
-    TIME_LIMIT = "time limit"
 
 
 class StepMessage(msgspec.Struct, frozen=True, array_like=True):

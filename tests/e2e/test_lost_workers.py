@@ -48,6 +48,21 @@ def test_runs_end_right_when_a_pool_child_is_killed_three_times(deployment) -> N
         assert_ended_right(deployment, run_id)
 
 
+@pytest.mark.timeout(120)
+def test_a_killed_pool_child_is_noticed_at_once_however_much_waits_in_the_queue(valkey_url: str, deploy) -> None:
+    deployment = deploy(broker=valkey_url)
+    deployment.start_all(USER_CODE, workers=1, concurrency=1)
+    run_id, *others = [deployment.launch("endless_job")["run_id"] for _ in range(4)]
+
+    def attempts() -> list[str]:
+        return [attempt["status"] for attempt in deployment.run(run_id)["steps"][0]["attempts"]]
+
+    deployment.wait_until(lambda: attempts() == ["RUNNING"], 20, "the first endless step to run")
+    os.kill(deployment.children_of("worker0")[0], signal.SIGKILL)
+    deployment.wait_until(lambda: attempts()[0] == "LOST", 5, "the loss to be noticed, with endless steps before it")
+    assert [deployment.run(other)["status"] for other in others].count("SUCCESS") == 0
+
+
 @pytest.mark.timeout(300)
 def test_runs_end_right_when_a_whole_worker_is_killed_three_times(deployment) -> None:
     deployment.start_all(USER_CODE, workers=2, concurrency=1)

@@ -17,14 +17,12 @@ from celery.canvas import Signature
 
 from orchord.spi import (
     END_TASK,
-    LOST_TASK,
     STEP_TASK,
     WHOLE_RUN_TASK,
     ExecutionPlan,
     Follow,
     JoinPart,
     Part,
-    ProcessEnd,
     Run,
     Step,
     StepMessage,
@@ -137,13 +135,6 @@ class Canvas:
         self._send(
             END_TASK, ([], run.run_id), run, task_id=end_task_id(run.run_id), shadow=shown_name(run.job_name, "end")
         )
-
-    def send_lost(
-        self, queue: str, worker_id: str, process_id: int, run_id: str, why: ProcessEnd = ProcessEnd.DIED
-    ) -> None:
-        """Report that a pool child has died while it worked on a run. Sent by the worker's parent process."""
-        arguments = (worker_id, process_id, run_id, why.value)
-        self.app.send_task(LOST_TASK, args=arguments, queue=queue, ignore_result=True)
 
     def return_part(self, run: Run, join: JoinPart) -> CompletedJoin | None:
         """Return one part of a chord. Returns the chord when this part completed it: the caller starts its body."""

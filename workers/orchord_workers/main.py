@@ -31,8 +31,8 @@ from orchord.spi import (
     steps_queue,
 )
 from orchord_workers.app import make_app
-from orchord_workers.canvas import Canvas
 from orchord_workers.interrupts import INTERRUPT_SIGNAL
+from orchord_workers.lost import LostChildren, when_idle
 from orchord_workers.orphans import OrphanReports
 from orchord_workers.process import WorkerProcess
 from orchord_workers.stopping import GRACE_SECONDS, Stopper
@@ -87,12 +87,12 @@ def run_worker(
         fleet.start()
     app = make_app(instance.config.celery, location=code.name)
     consumed = tuple(dict.fromkeys(steps_queue(code.name, name) for name in names))
-    # Where it reports its own dead children: to a queue that it takes from itself.
-    app.conf.task_default_queue = consumed[0]
     watched = Value("b", 0, lock=False)
     process = WorkerProcess(app, settings, code, is_watched=lambda: bool(watched.value))
     app.conf.orchord_worker_id = process.worker_id
     app.conf.orchord_interrupts = process.interrupts
+    lost = LostChildren(instance, app, process.worker_id, process.interrupts.board)
+    app.conf.orchord_lost_children = lost
     register_tasks(process)
     # Celery warns root of pickled messages, which are code; ours are JSON alone.
     warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -107,7 +107,10 @@ def run_worker(
         quiet=True,
     )
 
-    orphans = OrphanReports(instance, Canvas(app), process.worker_id, lambda: pool_children(worker))
+    def attend_to(process_id: int, run_id: str) -> None:
+        when_idle(worker, lambda: lost.attend(process_id, run_id))
+
+    orphans = OrphanReports(instance, process.worker_id, lambda: pool_children(worker), attend_to)
 
     longest_grace = instance.config.run_monitoring.cancel_timeout_seconds or GRACE_SECONDS
     stopper = Stopper(instance, process.interrupts, process.worker_id, min(GRACE_SECONDS, longest_grace))

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from orchord.spi import (
     EXECUTED_BY_TAG,
@@ -19,7 +20,6 @@ from orchord.spi import (
     ErrorInfo,
     NotFoundError,
     Part,
-    ProcessEnd,
     Run,
     RunMachine,
     RunStatus,
@@ -42,6 +42,14 @@ LOST = "AttemptLost"
 STOPPED = "WorkerStopped"
 RETRY_GRACE = timedelta(seconds=2)
 IN_PROCESS_EXECUTOR = "in_process_executor"
+
+
+class ProcessEnd(StrEnum):
+    """Why a pool child is gone, as its parent reports it."""
+
+    DIED = "died"
+    STOPPED = "stopped"
+    TIME_LIMIT = "time limit"
 
 
 @dataclass(frozen=True)

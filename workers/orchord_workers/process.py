@@ -44,7 +44,7 @@ class WorkerProcess:
 
     def open(self) -> None:
         """Make ready what the first task would otherwise wait for."""
-        _ = self.mender
+        _ = self.runner
 
     def close(self) -> None:
         """Give the connections back. What is asked for after this is made anew."""

@@ -1,4 +1,4 @@
-"""The Celery tasks, bound to one worker process: thin doors to StepRunner, WholeRunner and Mender.
+"""The Celery tasks, bound to one worker process: thin doors to StepRunner and whole runs.
 
 Tasks have no results: what a step made is in storage. A task raises only when Orchord itself cannot go on.
 """
@@ -16,10 +16,8 @@ from celery.exceptions import Reject
 
 from orchord.spi import (
     END_TASK,
-    LOST_TASK,
     STEP_TASK,
     WHOLE_RUN_TASK,
-    ProcessEnd,
     StepMessage,
     StorageUnavailableError,
     parts_from_wire,
@@ -34,7 +32,7 @@ PAUSE_SECONDS = 1.0
 
 
 class FencedTask(Task):  # type: ignore[misc]  # celery has no types
-    """A task whose attempt is fenced in storage, and whose loss is reported (lost.py)."""
+    """A task whose attempt is fenced in storage, and whose loss is attended to (lost.py)."""
 
     Request = "orchord_workers.lost:FencedRequest"
 
@@ -66,10 +64,6 @@ def register_tasks(process: WorkerProcess) -> None:
     def whole_run(run_id: str) -> None:
         with requeued_when_storage_is_away():
             run_whole(process.runner, run_id)
-
-    @app.task(name=LOST_TASK)  # type: ignore[untyped-decorator]
-    def lost(worker_id: str, process_id: int, run_id: str, why: str = ProcessEnd.DIED.value) -> None:
-        patiently(lambda: process.mender.process_lost(worker_id, process_id, run_id, ProcessEnd(why)))
 
 
 @contextmanager

@@ -11,24 +11,10 @@ import pytest
 
 from orchord.events import utc_now
 from orchord.instance import OrchordInstance
-from orchord.instance.sections import CelerySettings
 from orchord.runs import Run, RunStatus, new_run_id
 from orchord.storage.values import Claim
 from orchord_workers import orphans
 from orchord_workers.orphans import OrphanReports
-
-
-class RecordingCanvas:
-    """Takes reports in place of the broker."""
-
-    def __init__(self) -> None:
-        from orchord_workers.app import make_app
-
-        self.app = make_app(CelerySettings(broker="memory://", result_backend="cache+memory://"), location="here")
-        self.reports: list[tuple[str, str, int, str]] = []
-
-    def send_lost(self, queue: str, worker_id: str, process_id: int, run_id: str) -> None:
-        self.reports.append((queue, worker_id, process_id, run_id))
 
 
 @pytest.fixture
@@ -51,9 +37,9 @@ def test_only_old_attempts_of_dead_children_are_reported(
     dead = a_claimed_attempt(instance, 101, timedelta(seconds=60))
     a_claimed_attempt(instance, 102, timedelta(seconds=60))
     a_claimed_attempt(instance, 103, timedelta(seconds=1))
-    canvas = RecordingCanvas()
-    reports = OrphanReports(instance, canvas, "w1", lambda: {102})  # type: ignore[arg-type]
+    told: list[tuple[int, str]] = []
+    reports = OrphanReports(instance, "w1", lambda: {102}, lambda process_id, run_id: told.append((process_id, run_id)))
     assert reports.look() == 0, "it looked before it was time"
     monkeypatch.setattr(time, "monotonic", lambda: reports._next_look + orphans.LOOK_SECONDS)
     assert reports.look() == 1
-    assert canvas.reports == [("steps.here", "w1", 101, dead)]
+    assert told == [(101, dead)]
