@@ -137,6 +137,20 @@ def test_of_a_lane_only_the_oldest_is_sent_and_none_while_one_is_under_way(watch
     assert watched.stored(second).status is TickStatus.PENDING
 
 
+def test_ticks_claimed_together_may_wait_for_the_longest_of_them_and_are_tried_again(watched: Watched) -> None:
+    ticks, now = watched.instance.storage.ticks, watched.wall.now
+    new = [NewTick(SCHEDULE, f"t{number}", now, limit) for number, limit in enumerate((60.0, 200.0))]
+    quick, long = ticks.make(new)
+    ticks.claim_many([quick.tick_id, long.tick_id], "together", "worker", now)
+    watched.look(after=200 * SECOND)
+    assert watched.stored(quick).status is TickStatus.STARTED, "it may not have begun"
+    watched.look(after=OVERDUE_GRACE + 2 * SECOND)
+    assert {watched.stored(tick).status for tick in (quick, long)} == {TickStatus.PENDING}
+    watched.claim(quick)
+    watched.look(after=60 * SECOND + OVERDUE_GRACE + 2 * SECOND)
+    assert watched.stored(quick).status is TickStatus.FAILURE, "it was alone with its time"
+
+
 def test_a_tick_beyond_its_time_limit_fails_and_its_lane_goes_on(watched: Watched) -> None:
     first, second = watched.tick(number=1), watched.tick(number=2)
     watched.claim(first)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import orchord as dg
-from orchord.errors import StorageUnavailableError
+from orchord.errors import InvariantViolationError, StorageUnavailableError
 from orchord.events import utc_now
 from orchord.instance import OrchordInstance
 from orchord.instance.evaluation import Evaluation, TickTimeLimitExceeded, evaluate
@@ -198,3 +198,29 @@ def test_runs_of_ticks_stay_when_they_cannot_be_handed_over(instance, tried, mon
     with pytest.raises(BrokerUnavailableError):
         hand_over(instance, prepared)
     assert prepare is not None
+
+
+def test_a_broker_that_is_away_is_asked_once_for_all_runs_of_ticks(instance, tried, monkeypatch):
+    from orchord.errors import BrokerUnavailableError
+    from orchord.instance.launch import hand_over_all
+
+    asked = []
+
+    @dg.sensor(job=idle)
+    def several(context):
+        return [dg.RunRequest(run_key=str(number)) for number in range(4)]
+
+    def away(context: Any) -> None:
+        asked.append(context.run.run_key)
+        if context.run.run_key == "0":
+            raise InvariantViolationError("not this one")
+        raise BrokerUnavailableError("away")
+
+    prepared = tried(several).prepared
+    monkeypatch.setattr(instance.run_coordinator, "submit_run", away)
+    hand_over_all(instance, prepared)
+    assert asked == ["0", "1"]
+    refused, *others = [instance.storage.runs.get(one.run.run_id) for one in prepared]
+    assert refused.error is not None
+    assert refused.error.message == "The run could not be handed over: not this one"
+    assert not any(run.status.is_terminal for run in others), "they wait for the daemon"

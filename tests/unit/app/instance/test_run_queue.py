@@ -10,6 +10,7 @@ import pytest
 from orchord.errors import BrokerUnavailableError, InstanceConfigError
 from orchord.instance import InstanceConfig, LaunchRequest, OrchordInstance
 from orchord.instance.coordinators import QueuedRunCoordinator
+from orchord.instance.launch import hand_over_all, prepare
 from orchord.runs import Run, RunStatus, new_run_id
 
 FAKE = {"module": "orchord.testing.fake_launcher", "class": "FakeRunLauncher", "config": {"unfinished": True}}
@@ -60,6 +61,25 @@ class TestSubmitting:
     def test_a_priority_that_is_no_number_is_refused(self, queued):
         with pytest.raises(Exception, match="orchord/priority: 'high', expected a whole number of at most nine digits"):
             launch(queued(), tags={"orchord/priority": "high"})
+
+    def test_many_runs_take_one_look_and_the_daemon_sees_to_those_that_wait(self, queued, monkeypatch):
+        instance = queued(max_concurrent_runs=2)
+        prepared = [prepare(instance, LaunchRequest(job_name="diamond")) for _ in range(5)]
+        for one in prepared:
+            instance.storage.runs.create(one.run, one.events)
+        looks, woken, take = [], [], instance.storage.queue.take
+
+        def counted(*given, **options):
+            looks.append(given)
+            return take(*given, **options)
+
+        monkeypatch.setattr(instance.storage.queue, "take", counted)
+        monkeypatch.setattr(instance.courier, "wake", woken.append)
+        hand_over_all(instance, prepared)
+        assert instance.run_launcher.launched == [one.run.run_id for one in prepared[:2]]
+        assert (len(looks), woken) == (1, ["queue"])
+        hand_over_all(instance, [])
+        assert len(looks) == 1
 
 
 class TestDequeuing:
