@@ -41,6 +41,7 @@ from orchord_beat.queue_loop import QueueLoop
 from orchord_beat.retention import Retention
 from orchord_beat.scheduler import OrchordScheduler
 from orchord_beat.tick_watch import TickWatch
+from orchord_beat.vigil import Vigil
 from orchord_beat.wakes import Wakes
 from orchord_workers.spi import BrokerWatch, WorkerProcess, broker_errors_translated, close_app, make_app
 
@@ -67,11 +68,13 @@ class Daemon:
         # One connection, which no other work can take: else the lease could run out while all goes well.
         self._lease_storage = Storage.open(config.storage_url, pool_size=1, max_overflow=1)
         self._stopping = threading.Event()
+        self._vigil = Vigil()
         self._leadership = Leadership(
             self._lease_storage,
             DaemonRow(self.daemon_id, socket.gethostname(), os.getpid(), utc_now(), utc_now()),
             self._errors,
             self._on_leadership,
+            self._vigil,
         )
         self._clock = Clock(self.instance)
         # After an outage of the database these two go on first: a tick is to be late by seconds.
@@ -94,7 +97,7 @@ class Daemon:
         look = QueueLoop(self.instance, self._process).run_once
         queue = Loop("queue", look, QUEUE_SECONDS, stuck_after_seconds=QUEUE_STUCK_SECONDS)
         self._wakes.on(WAKE_QUEUE, queue.wake)
-        watch = TickWatch(self.instance, self.waiting_messages)
+        watch = TickWatch(self.instance, self.waiting_messages, self._vigil)
         return [
             changes,
             queue,
@@ -109,7 +112,9 @@ class Daemon:
         def look() -> None:
             if not monitor:
                 watch = BrokerWatch(self.app)
-                monitor.append(Monitor(self._process.instance, self._process.mender, watch.waiting, watch.was_emptied))
+                monitor.append(
+                    Monitor(self._process.instance, self._process.mender, watch.waiting, watch.was_emptied, self._vigil)
+                )
             with broker_errors_translated(self.app):
                 monitor[0].look()
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from orchord.spi import DaemonRow, Storage, StorageUnavailableError
+from orchord_beat.vigil import Vigil
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Leadership:
         daemon: What to report; its errors and whether it leads are filled in.
         errors: Returns what went wrong last, by loop.
         on_change: Is called with True when this daemon has become the leader, with False when it no longer is.
+        vigil: Is told each time that the database has answered.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class Leadership:
         daemon: DaemonRow,
         errors: Callable[[], dict[str, str]],
         on_change: Callable[[bool], None],
+        vigil: Vigil | None = None,
     ) -> None:
         self._storage = storage
         self._daemon = daemon
         self._errors = errors
         self._on_change = on_change
+        self._vigil = vigil or Vigil()
         self._held_until = 0.0
         self._led = False
         self._reported_at = 0.0
@@ -86,6 +90,7 @@ class Leadership:
 
     def _report(self) -> None:
         now = self._storage.clock()
+        self._vigil.note(now)
         row = DaemonRow(
             self._daemon.daemon_id,
             self._daemon.hostname,

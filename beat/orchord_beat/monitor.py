@@ -20,6 +20,7 @@ from orchord.spi import (
     UnavailableError,
 )
 from orchord_beat.run_watch import RunWatch
+from orchord_beat.vigil import Vigil
 from orchord_workers.spi import Mender
 
 logger = logging.getLogger(__name__)
@@ -30,14 +31,12 @@ DEAD_AFTER = timedelta(seconds=10)
 # A run in which nothing has happened for this long is looked at when no message waits in its queue.
 QUIET = timedelta(seconds=4)
 # With messages in the queue, the run may only be waiting its turn: it is looked at this much later, then ever rarer.
+QUIET_WHEN_BUSY = timedelta(seconds=60)
 # After the broker was flushed, for the runs that were begun before: messages in the queue say nothing of theirs.
 QUIET_WHEN_EMPTIED = timedelta(seconds=1)
 HASTE_AFTER_FLUSH = timedelta(seconds=60)
-QUIET_WHEN_BUSY = timedelta(seconds=60)
 LONGEST_QUIET = timedelta(minutes=10)
 RUNS_PER_LOOK = 500
-# Between two looks of a monitor that is not held up.
-LONGEST_GAP = timedelta(seconds=5)
 NOT_LAUNCHED = (RunStatus.QUEUED, RunStatus.NOT_STARTED)
 
 
@@ -58,24 +57,23 @@ class Monitor:
     """Looks again and again.
 
     ``waiting_messages`` tells how many messages wait in a location's queue, ``was_emptied`` whether the broker has
-    lost what it held.
+    lost what it held. ``vigil`` is the daemon's, which has been kept since it began.
     """
 
     instance: OrchordInstance
     mender: Mender
     waiting_messages: Callable[[str], int]
     was_emptied: Callable[[], bool] = lambda: False
+    vigil: Vigil = field(default_factory=Vigil)
     watched: dict[str, Watched] = field(default_factory=dict)
     _page_end: Run | None = None
     _round: set[str] = field(default_factory=set)
-    # When a look last came to its end; one that fails leaves a gap.
-    _last_look_at: datetime | None = None
-    _watching_since: datetime | None = None
     _emptied_at: datetime | None = None
 
     def look(self) -> int:
         """Mend what needs it. Returns how many messages were sent again."""
         now = self.instance.storage.clock()
+        self.vigil.note(now)
         self._bury_dead_workers(now)
         if self.was_emptied():
             logger.warning("The broker or the result backend does not hold what it held before")
@@ -88,7 +86,7 @@ class Monitor:
         RunWatch(self.instance, self.mender).look(runs, now, served, waiting)
         self._fail_orphaned(due, {worker.worker_id for worker in living}, now)
         sent = sum(self._mend(run, now, sends=run.location in served) for run in due if EXECUTED_BY_TAG not in run.tags)
-        self._last_look_at = self.instance.storage.clock()
+        self.vigil.note(self.instance.storage.clock())
         return sent
 
     def _next_page(self) -> list[Run]:
@@ -123,10 +121,6 @@ class Monitor:
             self.mender.runner.notify_end(run.run_id, status)
 
     def _bury_dead_workers(self, now: datetime) -> None:
-        # After a pause of our own (the database was away, the machine slept) all workers seem silent: they were kept
-        # from writing by the same thing, and have their time to speak up again.
-        if self._last_look_at is None or self._watching_since is None or now - self._last_look_at > LONGEST_GAP:
-            self._watching_since = now
         if not self._knows_the_silent(now):
             return
         held = self.instance.storage.attempts.running_of_dead_workers(now - DEAD_AFTER)
@@ -145,7 +139,7 @@ class Monitor:
             self.mender.attempts_lost(stopped, "its worker was stopped", counts=False)
 
     def _knows_the_silent(self, now: datetime) -> bool:
-        return self._watching_since is not None and now - self._watching_since >= DEAD_AFTER
+        return self.vigil.lasts(now) >= DEAD_AFTER
 
     def _is_due(self, run: Run, waiting: int, now: datetime) -> bool:
         watched = self.watched[run.run_id]

@@ -23,6 +23,7 @@ from orchord.spi import (
 )
 from orchord_beat.clock import send_ticks
 from orchord_beat.monitor import DEAD_AFTER
+from orchord_beat.vigil import Vigil
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,6 @@ LONGEST_QUIET = timedelta(minutes=5)
 OVERDUE_GRACE = timedelta(seconds=15)
 # A tick that takes its worker with it is not tried for ever.
 MOST_TRIES = 3
-# Between two looks of a watch that is not held up.
-LONGEST_GAP = timedelta(seconds=10)
 
 
 @dataclass
@@ -46,18 +45,15 @@ class TickWatch:
 
     instance: OrchordInstance
     waiting_messages: Callable[[str], int]
+    vigil: Vigil = field(default_factory=Vigil)
     # How often a tick was sent from here, and when last.
     _sent: dict[int, tuple[int, datetime]] = field(default_factory=dict)
-    _last_look_at: datetime | None = None
-    _watching_since: datetime | None = None
 
     def look(self) -> None:
         """Do what is needed now."""
         storage = self.instance.storage
         now = storage.clock()
-        if self._last_look_at is None or self._watching_since is None or now - self._last_look_at > LONGEST_GAP:
-            # Whatever kept us from looking may have kept workers from reporting themselves.
-            self._watching_since = now
+        self.vigil.note(now)
         ticks = storage.ticks.open(TICKS_PER_LOOK, now - QUIET)
         workers = storage.workers.alive(now - DEAD_AFTER)
         started = [tick for tick in ticks if tick.status is TickStatus.STARTED]
@@ -67,14 +63,13 @@ class TickWatch:
         # A tick that was sent a moment ago is not among the open ones to look at, and must not be forgotten by that.
         remembered = {tick.tick_id for tick in ticks} | self._sent_within(now - 2 * LONGEST_QUIET)
         self._sent = {tick_id: sent for tick_id, sent in self._sent.items() if tick_id in remembered}
-        self._last_look_at = now
         if freed:
             self._send_freed(freed, now)
 
     def _end_lost(self, started: Sequence[Tick], workers: Iterable[WorkerRow], now: datetime) -> list[Tick]:
         """End the ticks that hang, or whose worker died. Returns those whose lane is free by that."""
         living = {worker.worker_id for worker in workers}
-        knows_the_silent = self._watching_since is not None and now - self._watching_since >= DEAD_AFTER
+        knows_the_silent = self.vigil.lasts(now) >= DEAD_AFTER
         # Ticks that were claimed together are evaluated one by one: each may wait for any of the others.
         together: dict[str, list[Tick]] = defaultdict(list)
         for tick in started:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from orchord.storage import Storage
 from orchord.storage.daemon_store import DaemonStore
 from orchord.storage.values import DaemonRow
 from orchord_beat.leadership import FORGET_AFTER, LEASE, LEASE_SECONDS, RENEW_SECONDS, STAND_BY_SECONDS, Leadership
+from orchord_beat.vigil import Vigil
 
 
 class Daemon:
@@ -134,3 +136,11 @@ def test_leaving_without_a_database_is_only_logged(
     monkeypatch.setattr(DaemonStore, "give_back", away)
     one.part.give_back()
     assert "Could not sign off: The database is away." in caplog.text
+
+
+def test_who_stands_by_keeps_watch_too(storage: Storage) -> None:
+    vigil = Vigil()
+    assert storage.daemons.take_lease(LEASE, "another", 60) is not None
+    row = DaemonRow("d2", "host", 1, utc_now(), utc_now())
+    Leadership(storage, row, dict, lambda leads: None, vigil).renew()
+    assert vigil.lasts(storage.clock() + timedelta(seconds=1)) >= timedelta(seconds=1)
