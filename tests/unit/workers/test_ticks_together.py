@@ -11,10 +11,14 @@ import pytest
 from orchord.errors import StorageUnavailableError
 from orchord.events import utc_now
 from orchord.instance import InstanceConfig, OrchordInstance
+from orchord.instance.evaluation import evaluate
 from orchord.location import LocationTarget, load_location
 from orchord.storage.values import TickEnd, TickFinished
+from orchord.testing import eventually
+from orchord.testing.fake_courier import FakeCourier
 from orchord.ticks import InstigatorKey, InstigatorKind, NewTick, Tick, TickStatus
 from orchord_workers.ticks import runner as runner_module
+from orchord_workers.ticks import together as together_module
 from orchord_workers.ticks.marks import Marks
 from orchord_workers.ticks.runner import TickRunner, token_prefix
 
@@ -42,6 +46,8 @@ class Process:
     def __init__(self, folder: Path) -> None:
         fake = {"module": "orchord.testing.fake_launcher", "class": "FakeRunLauncher"}
         self.instance = OrchordInstance(folder, InstanceConfig.parse({"run_launcher": fake}, folder))
+        self.courier = FakeCourier(self.instance)
+        self.instance.__dict__["courier"] = self.courier
         self.instance.storage.migrate()
         (folder / "home.py").write_text(CODE)
         self.code = load_location(LocationTarget(file=folder / "home.py"))
@@ -140,7 +146,6 @@ def test_while_storage_is_away_what_was_not_evaluated_is_given_back(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = process.make("quiet", "quiet", "quiet")
-    evaluate = runner_module.evaluate
 
     def away_for_the_second(instance: Any, code: Any, tick: Tick, **options: Any) -> Any:
         if tick.tick_id == numbers[1]:
@@ -152,6 +157,28 @@ def test_while_storage_is_away_what_was_not_evaluated_is_given_back(
         process.runner.run(numbers)
     assert process.statuses(numbers) == [TickStatus.SKIPPED, TickStatus.PENDING, TickStatus.PENDING]
     assert [tick.tries for tick in process.ticks(numbers)] == [1, 0, 0]
+
+
+def test_a_slow_one_holds_nobody_up_who_came_before_or_waits_behind(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together_module, "LONG_SECONDS", 0.05)
+    monkeypatch.setattr(together_module, "LOOK_SECONDS", 0.01)
+    numbers = process.make("quiet", "quiet", "quiet", "quiet")
+    seen: list[Any] = []
+
+    def slow_second(instance: Any, code: Any, tick: Tick, **options: Any) -> Any:
+        if tick.tick_id == numbers[1]:
+            eventually(lambda: process.ticks(numbers)[3].sent_at is not None, 10)
+            seen.extend(process.statuses(numbers))
+        return evaluate(instance, code, tick, **options)
+
+    monkeypatch.setattr(runner_module, "evaluate", slow_second)
+    process.runner.run(numbers)
+    assert seen == [TickStatus.SKIPPED, TickStatus.STARTED, TickStatus.PENDING, TickStatus.PENDING]
+    assert [tick.tick_id for tick in process.courier.ticks] == numbers[2:]
+    assert process.statuses(numbers)[:2] == [TickStatus.SKIPPED] * 2
+    assert [tick.tries for tick in process.ticks(numbers)] == [1, 1, 0, 0]
 
 
 class TestADeadProcess:

@@ -31,12 +31,13 @@ from orchord.spi import (
 from orchord_workers.persistence import patiently
 from orchord_workers.ticks.limits import HARD_GRACE_SECONDS, held_to
 from orchord_workers.ticks.marks import Marks
+from orchord_workers.ticks.together import Together
 
 logger = logging.getLogger(__name__)
 
 # Of its time limit, an evaluation that could go on may begin further work in this part.
 SHARE_OF_LIMIT = 0.5
-# What was evaluated waits no longer than this for the others of its message, but for one evaluation that takes long.
+# What was evaluated waits no longer than this for the others of its message, but for one that takes long (together.py).
 LONGEST_WAIT_SECONDS = 0.5
 # A tick whose process died while it was at nothing that is known is not tried for ever.
 MOST_TRIES = 3
@@ -128,33 +129,44 @@ class TickRunner:
 
     def _carry_out(self, ticks: Sequence[Tick]) -> None:
         """Evaluate ticks that were claimed by one token, and write their ends together, or at least soon."""
-        done: list[tuple[Tick, Evaluation]] = []
-        held = {tick.tick_id for tick in ticks}
-        began = time.monotonic()
-        for number, tick in enumerate(ticks):
-            if tick.tick_id not in held:
-                continue
-            try:
-                done.append((tick, self._evaluated(tick)))
-            except StorageUnavailableError:
-                self._give_back(ticks[number:])
-                self._end(done)
-                raise
-            rest = ticks[number + 1 :]
-            if rest and time.monotonic() - began > LONGEST_WAIT_SECONDS:
-                self._end(done)
-                held = self._renewed(rest)
-                done, began = [], time.monotonic()
-        self._end(done)
+        together = Together(ticks)
+        with together.relieved(lambda: self._relieve(together)):
+            began = time.monotonic()
+            while (tick := together.next()) is not None:
+                try:
+                    together.add(tick, self._evaluated(tick))
+                except StorageUnavailableError:
+                    self._give_back([tick, *together.take_waiting()])
+                    self._end(together.take_done())
+                    raise
+                if time.monotonic() - began > LONGEST_WAIT_SECONDS:
+                    self._end(together.take_done())
+                    together.wait_again(self._renewed(together.take_waiting()))
+                    began = time.monotonic()
+        self._end(together.take_done())
+
+    def _relieve(self, together: Together) -> None:
+        """End what is evaluated, and give what waits to other processes, while a slow evaluation goes on."""
+        self._end(together.take_done())
+        waiting = together.take_waiting()
+        if not waiting:
+            return
+        self._give_back(waiting)
+        # Should it not be possible, the daemon sends them.
+        self.instance.courier.send_ticks(waiting)
+        self.instance.storage.ticks.mark_sent([tick.tick_id for tick in waiting], utc_now())
 
     def _give_back(self, rest: Sequence[Tick]) -> None:
         token, tick_ids = rest[0].token or "", [tick.tick_id for tick in rest]
         patiently(lambda: self.instance.storage.ticks.release(tick_ids, token))
 
-    def _renewed(self, rest: Sequence[Tick]) -> set[int]:
-        """Let the time limits of claimed ticks count from now; return which of them are still ours."""
+    def _renewed(self, rest: Sequence[Tick]) -> list[Tick]:
+        """Let the time limits of claimed ticks count from now; return those that are still ours."""
+        if not rest:
+            return []
         token, tick_ids = rest[0].token or "", [tick.tick_id for tick in rest]
-        return patiently(lambda: self.instance.storage.ticks.renew(tick_ids, token, utc_now()))
+        held = patiently(lambda: self.instance.storage.ticks.renew(tick_ids, token, utc_now()))
+        return [tick for tick in rest if tick.tick_id in held]
 
     def _evaluated(self, tick: Tick) -> Evaluation:
         began = time.monotonic()
@@ -173,6 +185,8 @@ class TickRunner:
 
     def _end(self, done: Sequence[tuple[Tick, Evaluation]]) -> None:
         """Write what ticks came to, and hand their runs over."""
+        if not done:
+            return
         ending = [(tick, evaluation) for tick, evaluation in done if not self._is_tried_again(tick, evaluation)]
         runs: list[PreparedRun] = []
         for (tick, evaluation), finished in zip(ending, self._finished([one.end for _, one in ending]), strict=True):
