@@ -41,7 +41,8 @@ TAKE_OVERS = 5
 class ManyDue:
     """What came of one minute in which many schedules were due. Seconds are from the minute's beginning.
 
-    ``twice`` counts schedules with more than one tick or run of that minute, ``never`` those without one.
+    ``last_run_seconds`` ends when all runs were seen in the database. ``twice`` counts schedules with more than one
+    tick or run of that minute, ``never`` those without one.
     """
 
     schedules: int
@@ -137,6 +138,7 @@ def measure_many_due(valkey_url: str, postgres_url: str, folder: Path) -> ManyDu
             clocks.turn_on(InstigatorKind.SCHEDULE, f"schedule_{number}")
         due = utc_now().replace(second=0, microsecond=0) + timedelta(minutes=1)
         wait_for(lambda: utc_now() > due + timedelta(seconds=1), "the minute", seconds=70, logs=folder)
+        seen_at: datetime | None = None
         with contextlib.suppress(SystemExit):
             wait_for(
                 lambda: len(ticks := clocks.ticks(due)) >= SCHEDULES and all(tick.run_ids for tick in ticks),
@@ -144,10 +146,11 @@ def measure_many_due(valkey_url: str, postgres_url: str, folder: Path) -> ManyDu
                 seconds=45,
                 logs=folder,
             )
-        return _looked_at(clocks, due)
+            seen_at = utc_now()
+        return _looked_at(clocks, due, seen_at)
 
 
-def _looked_at(clocks: Clocks, due: datetime) -> ManyDue:
+def _looked_at(clocks: Clocks, due: datetime, seen_at: datetime | None) -> ManyDue:
     ticks = clocks.ticks(due)
     made = Counter(tick.key.name for tick in ticks)
     run_ids = [run_id for tick in ticks for run_id in tick.run_ids]
@@ -165,7 +168,7 @@ def _looked_at(clocks: Clocks, due: datetime) -> ManyDue:
         schedules=SCHEDULES,
         last_tick_seconds=max((tick.sent_at - due).total_seconds() for tick in ticks if tick.sent_at is not None),
         median_run_seconds=statistics.median(started) if started else float("nan"),
-        last_run_seconds=max(started, default=float("nan")),
+        last_run_seconds=float("inf") if seen_at is None else (seen_at - due).total_seconds(),
         twice=sum(number > 1 for counter in (made, runs, tagged) for number in counter.values()),
         never=SCHEDULES - len(runs),
     )
