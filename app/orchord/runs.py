@@ -133,7 +133,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``outputs`` names the outputs that were yielded. ``token`` is the fence: only the holder may end the attempt.
     ``worker_id`` and ``process_id`` name the process that holds it. ``pool`` is the pool that it has a slot of while it
-    runs; ``deadline_at`` is when its time limit stops it.
+    runs.
     """
 
     run_id: str
@@ -150,7 +150,6 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     outputs: tuple[str, ...] = ()
     error: ErrorInfo | None = None
     pool: str | None = None
-    deadline_at: datetime | None = None
 
 
 class PartStatus(StrEnum):

@@ -250,13 +250,3 @@ class TestPurging:
         assert life.attempts(run) == {}
         assert life.types(run) == []
         assert life.storage.assets.latest()["orders"].run_id == run.run_id
-
-
-def test_a_time_limit_is_kept_with_its_attempt(life):
-    run = life.run()
-    first, second = life.now(seconds=5), life.now(seconds=9)
-    claim = life.claimed(run, "a", deadline_at=first)
-    life.finished(claim, then_claim=life.claim_of(run, "b", deadline_at=second))
-    life.claimed(run, "c")
-    deadlines = {attempt.step_key: attempt.deadline_at for attempt in life.storage.attempts.of_run(run.run_id)}
-    assert deadlines == {"a": first, "b": second, "c": None}

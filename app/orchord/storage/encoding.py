@@ -139,7 +139,6 @@ def attempt_of(row: Any) -> Attempt:
         started_at=as_utc(row.started_at),
         ended_at=as_utc(row.ended_at),
         retry_at=as_utc(row.retry_at),
-        deadline_at=as_utc(row.deadline_at),
         outputs=_outputs_decoder.decode(row.outputs) if row.outputs else (),
         error=decode_error(row.error),
         pool=row.pool,

@@ -100,7 +100,6 @@ class PostgresHotPath:
             "worker_id": claim.worker_id,
             "process_id": claim.process_id,
             "at": claim.at,
-            "deadline_at": claim.deadline_at,
             "run_message": wording.RUN_START,
         }
         parameters["step_event"], parameters["step_message"] = wording.step_start(claim.attempt)
@@ -228,7 +227,6 @@ def _next_parameters(claim: Claim) -> dict[str, Any]:
         "next_worker_id": claim.worker_id,
         "next_process_id": claim.process_id,
         "next_at": claim.at,
-        "next_deadline_at": claim.deadline_at,
         "next_event": event,
         "next_message": message,
     }

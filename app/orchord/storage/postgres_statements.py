@@ -67,10 +67,9 @@ WITH {_GATE}, started AS (
         AND {_THROUGH_GATE}
     FOR SHARE
 ), taken AS (
-    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at,
-        deadline_at)
+    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at)
     SELECT run_id, %(step_key)s, %(attempt)s, 'RUNNING', %(retry_number)s, %(token)s, %(worker_id)s, %(process_id)s,
-        %(at)s, %(deadline_at)s::timestamptz
+        %(at)s
     FROM (SELECT run_id FROM started UNION ALL SELECT run_id FROM held) AS live
     WHERE NOT EXISTS (
         SELECT FROM attempts
@@ -108,10 +107,9 @@ _DONE = """done AS (
 )"""
 
 _NEXT = """next AS (
-    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at,
-        deadline_at)
+    INSERT INTO attempts (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at)
     SELECT run_id, %(next_step_key)s, %(next_attempt)s, 'RUNNING', %(next_retry_number)s, %(next_token)s,
-        %(next_worker_id)s, %(next_process_id)s, %(next_at)s, %(next_deadline_at)s::timestamptz
+        %(next_worker_id)s, %(next_process_id)s, %(next_at)s
     FROM held
     WHERE status = 'STARTED' AND EXISTS (SELECT FROM done) AND NOT EXISTS (
         SELECT FROM attempts

@@ -21,7 +21,7 @@ _PARAMETER = re.compile(r"%\((\w+)\)s")
 _TYPES = {
     **dict.fromkeys(("gate", "attempt", "next_attempt", "retry_number", "next_retry_number"), "int"),
     **dict.fromkeys(("process_id", "next_process_id"), "int"),
-    **dict.fromkeys(("at", "next_at", "retry_at", "deadline_at", "next_deadline_at"), "timestamptz"),
+    **dict.fromkeys(("at", "next_at", "retry_at"), "timestamptz"),
     **dict.fromkeys(("created_at", "started_at", "ended_at", "updated_at"), "timestamptz"),
     "asset_gates": "int[]",
 }

@@ -35,8 +35,6 @@ _RUN_COLUMNS = (
 )
 _TERMINAL = tuple(status.value for status in TERMINAL_RUN_STATUSES)
 _UNFINISHED = tuple(status.value for status in RunStatus if not status.is_terminal)
-# A run that is being stopped for a reason, which it then fails by.
-_STOPPED = sa.and_(runs.c.status == RunStatus.CANCELING.value, runs.c.error.is_not(None))
 # Being stopped for a reason, by which the run fails when its steps have stopped.
 _STOPPED = sa.and_(runs.c.status == RunStatus.CANCELING.value, runs.c.error.is_not(None))
 

@@ -131,8 +131,6 @@ attempts = sa.Table(
     sa.Column("error", sa.Text),
     # A slot of a pool is a RUNNING attempt that names it: it cannot leak, as it is free in the moment the attempt ends.
     sa.Column("pool", sa.Text),
-    # When a step that has a time limit is to be stopped.
-    sa.Column("deadline_at", UtcTime),
     # The fence in the database itself: a step has one attempt that runs or has succeeded, whoever writes.
     sa.Index(
         "uq_attempts_live_or_success",

@@ -169,13 +169,11 @@ def _claim(connection: sa.Connection, claim: Claim, want_run: bool) -> ClaimResu
         _write_event(connection, claim.run_id, Event(EventType.RUN_START, claim.at, wording.RUN_START))
     connection.exec_driver_sql(
         """INSERT INTO attempts
-        (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at,
-            deadline_at)
-        VALUES (?, ?, ?, 'RUNNING', ?, ?, ?, ?, ?, ?)""",
+        (run_id, step_key, attempt, status, retry_number, token, worker_id, process_id, started_at)
+        VALUES (?, ?, ?, 'RUNNING', ?, ?, ?, ?, ?)""",
         (
             *(claim.run_id, claim.step_key, claim.attempt, claim.retry_number, claim.token),
             *(claim.worker_id, claim.process_id, at),
-            None if claim.deadline_at is None else stamp(claim.deadline_at),
         ),
     )
     kind, text = wording.step_start(claim.attempt)

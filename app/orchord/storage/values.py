@@ -22,7 +22,6 @@ class Claim(msgspec.Struct, frozen=True):
     """A wish to execute one attempt at one step. ``token`` is the fence: new for every claim, never reused.
 
     With ``pool`` the attempt needs a free slot of it; ``in_place``: without one this process waits and claims again.
-    ``deadline_at`` is when a time limit stops it.
     """
 
     run_id: str
@@ -34,7 +33,6 @@ class Claim(msgspec.Struct, frozen=True):
     retry_number: int = 0
     process_id: int = 0
     pool: str | None = None
-    deadline_at: datetime | None = None
     in_place: bool = False
 
 

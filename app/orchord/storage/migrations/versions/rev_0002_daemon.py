@@ -44,7 +44,6 @@ def _run_queue() -> None:
 
 def _pools() -> None:
     op.add_column("attempts", sa.Column("pool", sa.Text))
-    op.add_column("attempts", sa.Column("deadline_at", TIME))
     op.create_index("ix_attempts_pool", "attempts", ["pool"], **_partial("status = 'RUNNING' AND pool IS NOT NULL"))
     op.create_table(
         "pools",
