@@ -6,13 +6,14 @@ import secrets
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from orchord.events import ErrorInfo
 from orchord.runs import AttemptStatus, Run, RunStatus, new_run_id
-from orchord.storage import Claim, ClaimResult, Finish, Storage
+from orchord.storage import Claim, ClaimResult, Finish, PoolWaiter, Storage
 from orchord.storage.pool_store import RESERVED_FOR, PoolRules
 from orchord.storage.schema import pool_waiters
 
@@ -241,3 +242,28 @@ def test_many_processes_that_claim_at_once_never_exceed_the_limit(open_storage: 
         thread.join()
     assert results.count(True) == 3
     assert len(first.pools.waiters("db")) == 9
+
+
+def test_a_slot_that_comes_free_while_a_step_is_put_among_the_waiters_is_not_missed(
+    open_storage: Callable[[], Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = open_storage(), open_storage()
+    if not first.database.is_postgres:
+        pytest.skip("SQLite has one write lock: nothing ends in between")
+    first.pools.set_limit("db", 1)
+    ours, theirs = Pools(first), Pools(second)
+    holder, late = ours.run(), ours.run()
+    ours.claim(holder)
+    called: list[PoolWaiter] = []
+    wait = second.pools._wait
+
+    def slowly(*arguments: Any) -> None:
+        if not called and first.attempts.of_run(holder)[0].status is AttemptStatus.RUNNING:
+            ours.finish(holder)
+            called.extend(first.pools.call_waiters("db"))
+        wait(*arguments)
+
+    monkeypatch.setattr(second.pools, "_wait", slowly)
+    assert theirs.claim(late).claimed
+    assert called == []
+    assert first.pools.waiters("db") == []

@@ -78,7 +78,11 @@ class PoolStore:
                 connection.execute(_FORGET, _keys(claim))
             return result
 
-        return self._database.transact(work)
+        result = self._database.transact(work)
+        # On SQLite nobody can have come between, by the write lock.
+        if result.waits_for_pool is not None and self._database.is_postgres and self._came_free(pool):
+            return self._database.transact(work)
+        return result
 
     def call_waiters(self, pool: str) -> list[PoolWaiter]:
         """Give free slots of a pool to those who wait longest, and return them: their messages are to be sent now.
@@ -195,8 +199,20 @@ class PoolStore:
             lock = sa.text("SELECT pg_advisory_xact_lock(:lock_class, :number)")
             connection.execute(lock, {"lock_class": _POOL_CLASS, "number": number})
 
+    def _came_free(self, pool: str) -> bool:
+        """Return whether a slot has come free while a claim put its step among the waiters.
+
+        Whoever freed it did not see the waiter, which was not committed, and called nobody.
+        """
+        facts = self._database.rows(_OCCUPANCY, {"pool": pool, "reserved_after": utc_now() - RESERVED_FOR})[0]
+        limit = self._limit_of(facts)
+        return limit is None or facts.running < limit
+
+    def _limit_of(self, facts: sa.Row[Any]) -> int | None:
+        return facts.slot_limit if facts.slot_limit is not None else self.rules.default_limit
+
     def _has_room(self, connection: sa.Connection, claim: Claim, facts: sa.Row[Any]) -> bool:
-        limit = facts.slot_limit if facts.slot_limit is not None else self.rules.default_limit
+        limit = self._limit_of(facts)
         if limit is None:
             return True
         free = int(limit - facts.running)
@@ -239,7 +255,7 @@ class PoolStore:
         at = utc_now()
         waits = pool_waiters.c
         facts = connection.execute(_OCCUPANCY, {"pool": pool, "reserved_after": at - RESERVED_FOR}).one()
-        limit = facts.slot_limit if facts.slot_limit is not None else self.rules.default_limit
+        limit = self._limit_of(facts)
         query = (
             _WAITERS.join(runs, runs.c.run_id == waits.run_id)
             .where(waits.pool == pool, runs.c.status.in_(_LIVE))
