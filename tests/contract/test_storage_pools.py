@@ -165,6 +165,21 @@ def test_a_step_of_a_run_that_ends_waits_no_longer(pools: Pools) -> None:
     assert pools.storage.pools.waiters("db") == []
 
 
+@pytest.mark.parametrize("was_called", [False, True])
+def test_a_waiter_whose_run_has_ended_holds_up_nobody(pools: Pools, was_called: bool) -> None:
+    holder, ended, patient = pools.run(), pools.run(), pools.run()
+    for run_id in (holder, ended, patient):
+        pools.claim(run_id)
+    if was_called:
+        pools.finish(holder)
+        assert [waiter.run_id for waiter in pools.storage.pools.call_waiters("db")] == [ended]
+    pools.storage.runs.fail(ended, None, datetime.now(UTC))
+    if not was_called:
+        pools.finish(holder)
+    assert [waiter.run_id for waiter in pools.storage.pools.call_waiters("db")] == [patient]
+    assert pools.claim(patient).claimed
+
+
 def test_waiters_of_runs_that_have_ended_are_taken_away(pools: Pools) -> None:
     first, second = pools.run(), pools.run()
     pools.claim(first)

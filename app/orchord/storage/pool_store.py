@@ -28,6 +28,9 @@ from orchord.storage.values import Claim, ClaimResult, PoolHolder, PoolState, Po
 _POOL_CLASS = 0x504F4F4C
 _LIVE = ("STARTING", "STARTED")
 _RUNNING = attempts.c.status == sa.literal_column("'RUNNING'")
+# Those of runs that have ended hold no place in line until they are taken away.
+_OF_LIVE_RUN = sa.and_(runs.c.run_id == pool_waiters.c.run_id, runs.c.status.in_(_LIVE))
+_COUNT_LIVE_WAITERS = sa.select(sa.func.count()).select_from(pool_waiters.join(runs, _OF_LIVE_RUN))
 
 # A waiter that was called keeps its slot free for this long. Then others go first, and it is called again after them:
 # its message may be lost, or no worker may be there to take it.
@@ -129,7 +132,7 @@ class PoolStore:
 
     def forget_dead(self) -> int:
         """Take away waiters of runs that have ended or are gone; return how many there were."""
-        live = sa.select(runs.c.run_id).where(runs.c.run_id == pool_waiters.c.run_id, runs.c.status.in_(_LIVE))
+        live = sa.select(runs.c.run_id).where(_OF_LIVE_RUN)
         statement = sa.delete(pool_waiters).where(~live.exists())
         if not self._database.rows(sa.select(pool_waiters.c.run_id).where(~live.exists()).limit(1)):
             return 0
@@ -223,7 +226,7 @@ class PoolStore:
         before = sa.or_(waits.rank < rank, sa.and_(waits.rank == rank, waits.since < since))
         counts = sa.or_(waits.called_at.is_(None), waits.called_at > claim.at - RESERVED_FOR)
         other = sa.or_(waits.run_id != claim.run_id, waits.step_key != claim.step_key)
-        query = sa.select(sa.func.count()).where(waits.pool == claim.pool, other, before, counts)
+        query = _COUNT_LIVE_WAITERS.where(waits.pool == claim.pool, other, before, counts)
         ahead: int = connection.execute(query).scalar_one()
         return free > ahead
 
@@ -257,8 +260,8 @@ class PoolStore:
         facts = connection.execute(_OCCUPANCY, {"pool": pool, "reserved_after": at - RESERVED_FOR}).one()
         limit = self._limit_of(facts)
         query = (
-            _WAITERS.join(runs, runs.c.run_id == waits.run_id)
-            .where(waits.pool == pool, runs.c.status.in_(_LIVE))
+            _WAITERS.join(runs, _OF_LIVE_RUN)
+            .where(waits.pool == pool)
             .where(sa.or_(waits.called_at.is_(None), waits.called_at <= at - RESERVED_FOR))
             .order_by(waits.called_at.asc().nulls_first(), waits.rank, waits.since)
         )
@@ -340,12 +343,9 @@ def _statements() -> Sequence[sa.Executable]:
             own, sa.and_(own.c.run_id == run_id, own.c.step_key == step_key)
         )
     )
-    reserved = (
-        sa.select(sa.func.count())
-        .select_from(pool_waiters)
-        .where(waits.pool == pool, waits.called_at > sa.bindparam("reserved_after", type_=waits.called_at.type))
-        .scalar_subquery()
-    )
+    reserved = _COUNT_LIVE_WAITERS.where(
+        waits.pool == pool, waits.called_at > sa.bindparam("reserved_after", type_=waits.called_at.type)
+    ).scalar_subquery()
     occupancy = sa.select(
         _limit_of_pool().label("slot_limit"), _running_in_pool().label("running"), reserved.label("reserved")
     )
