@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from orchord.events import ErrorInfo
 from orchord.runs import AttemptStatus, Run, RunStatus, new_run_id
 from orchord.storage import Claim, ClaimResult, Finish, PoolWaiter, Storage
-from orchord.storage.pool_store import RESERVED_FOR, PoolRules
+from orchord.storage.pool_store import REMINDED_AFTER, RESERVED_FOR, PoolRules
 from orchord.storage.schema import pool_waiters
 
 
@@ -54,9 +54,9 @@ class Pools:
         )  # fmt: skip
         assert self.storage.attempts.finish(finish).accepted
 
-    def forget_calls(self) -> None:
+    def forget_calls(self, after: timedelta = RESERVED_FOR) -> None:
         """Let the time pass in which calls reserve slots."""
-        passed = datetime.now(UTC) - RESERVED_FOR - timedelta(seconds=1)
+        passed = datetime.now(UTC) - after - timedelta(seconds=1)
         self.storage.database.transact(
             lambda connection: connection.execute(
                 sa.update(pool_waiters).where(pool_waiters.c.called_at.is_not(None)).values(called_at=passed)
@@ -144,6 +144,38 @@ def test_a_call_reserves_the_slot_only_for_a_while_and_others_then_go_first(pool
     assert pools.claim(patient).claimed
     pools.finish(patient)
     assert [waiter.run_id for waiter in pools.storage.pools.call_all()] == [silent]
+
+
+def test_one_whose_call_was_lost_gets_its_turn_though_others_never_cease_to_come(pools: Pools) -> None:
+    holder, unlucky = pools.run(), pools.run()
+    pools.claim(holder)
+    pools.claim(unlucky)
+    pools.finish(holder)
+    assert [waiter.run_id for waiter in pools.storage.pools.call_waiters("db")] == [unlucky]
+    pools.forget_calls()
+    others = [pools.run() for _ in range(3)]
+    assert pools.claim(others[0]).claimed
+    for other in others[1:]:
+        assert pools.claim(other).waits_for_pool == "db"
+    # The pool is full, and others wait; nobody is called for now.
+    assert pools.storage.pools.call_all() == []
+    pools.forget_calls(REMINDED_AFTER)
+    assert [waiter.run_id for waiter in pools.storage.pools.call_all()] == [unlucky]
+    assert pools.storage.pools.call_all() == []
+    assert pools.claim(unlucky).waits_for_pool == "db"
+    pools.finish(others[0])
+    assert [waiter.run_id for waiter in pools.storage.pools.call_waiters("db")] == [unlucky]
+
+
+def test_a_reminder_keeps_no_slot_from_those_who_come(pools: Pools) -> None:
+    holder, silent, patient = pools.run(), pools.run(), pools.run()
+    for run_id in (holder, silent, patient):
+        pools.claim(run_id)
+    pools.finish(holder)
+    pools.storage.pools.call_waiters("db")
+    pools.forget_calls(REMINDED_AFTER)
+    assert [waiter.run_id for waiter in pools.storage.pools.call_all()] == [patient, silent]
+    assert pools.claim(patient).claimed
 
 
 def test_a_claim_that_is_sent_again_with_its_token_is_told_that_it_has_won(pools: Pools) -> None:

@@ -35,6 +35,10 @@ _COUNT_LIVE_WAITERS = sa.select(sa.func.count()).select_from(pool_waiters.join(r
 # A waiter that was called keeps its slot free for this long. Then others go first, and it is called again after them:
 # its message may be lost, or no worker may be there to take it.
 RESERVED_FOR = timedelta(seconds=10)
+# Where others never cease to come, it is called after this long all the same, with no slot kept for it: when it claims,
+# it stands in line where it stood. Only so many in one look, as nobody may take their messages.
+REMINDED_AFTER = timedelta(seconds=60)
+_REMINDED_AT_ONCE = 20
 
 
 class PoolRules(msgspec.Struct, frozen=True):
@@ -256,28 +260,41 @@ class PoolStore:
     def _call(self, connection: sa.Connection, pool: str) -> list[PoolWaiter]:
         self._lock(connection, pool)
         at = utc_now()
-        waits = pool_waiters.c
         facts = connection.execute(_OCCUPANCY, {"pool": pool, "reserved_after": at - RESERVED_FOR}).one()
         limit = self._limit_of(facts)
-        query = (
-            _WAITERS.join(runs, _OF_LIVE_RUN)
-            .where(waits.pool == pool)
-            .where(sa.or_(waits.called_at.is_(None), waits.called_at <= at - RESERVED_FOR))
-            .order_by(waits.called_at.asc().nulls_first(), waits.rank, waits.since)
+        free = None if limit is None else max(0, limit - facts.running - facts.reserved)
+        waits = pool_waiters.c
+        may_go = sa.or_(waits.called_at.is_(None), waits.called_at <= at - RESERVED_FOR)
+        in_turn = (waits.called_at.asc().nulls_first(), waits.rank, waits.since)
+        called = _call_some(connection, pool, may_go, in_turn, limit=free, called_at=at)
+        in_vain = waits.called_at <= at - REMINDED_AFTER
+        # Called so long ago, it has no slot kept for it.
+        return called + _call_some(
+            connection, pool, in_vain, (waits.called_at,), limit=_REMINDED_AT_ONCE, called_at=at - RESERVED_FOR
         )
-        if limit is not None:
-            free = limit - facts.running - facts.reserved
-            if free <= 0:
-                return []
-            query = query.limit(free)
-        if connection.dialect.name == "postgresql":
-            # A cancel takes waiters away under the lock of its run; nobody waits here for one that is going.
-            query = query.with_for_update(of=pool_waiters, skip_locked=True)
-        called = [_waiter_of(row) for row in connection.execute(query).all()]
-        for waiter in called:
-            key = (waits.run_id == waiter.run_id, waits.step_key == waiter.step_key)
-            connection.execute(sa.update(pool_waiters).where(*key).values(called_at=at))
-        return called
+
+
+def _call_some(
+    connection: sa.Connection,
+    pool: str,
+    which: sa.ColumnElement[bool],
+    order: Sequence[sa.ColumnElement[Any]],
+    *,
+    limit: int | None,
+    called_at: datetime,
+) -> list[PoolWaiter]:
+    if limit == 0:
+        return []
+    waits = pool_waiters.c
+    query = _WAITERS.join(runs, _OF_LIVE_RUN).where(waits.pool == pool, which).order_by(*order).limit(limit)
+    if connection.dialect.name == "postgresql":
+        # Nobody waits here, with the lock of the pool in hand, for a row that somebody else is taking away.
+        query = query.with_for_update(of=pool_waiters, skip_locked=True)
+    called = [_waiter_of(row) for row in connection.execute(query).all()]
+    for waiter in called:
+        key = (waits.run_id == waiter.run_id, waits.step_key == waiter.step_key)
+        connection.execute(sa.update(pool_waiters).where(*key).values(called_at=called_at))
+    return called
 
 
 def _keys(claim: Claim) -> dict[str, Any]:
