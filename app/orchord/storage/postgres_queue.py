@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from orchord.storage.queue_store import Chooser, UnderWay
 
 # One message of three statements: each sees what was committed before it began, so the last one sees all that the
-# holder of the lock before us has done. Whether we have the lock goes with the answer.
+# holder of the lock before us has done. (So it says READ COMMITTED: a server may be set to something else.) Whether we
+# have the lock goes with the answer.
 _LOOK = """
-BEGIN;
+BEGIN ISOLATION LEVEL READ COMMITTED;
 SELECT set_config('orchord.queue_locked', pg_try_advisory_xact_lock(%(lock_class)s, %(what)s)::text, true);
 SELECT current_setting('orchord.queue_locked') = 'true',
     (SELECT count(*) FROM runs WHERE status IN ('STARTING', 'STARTED', 'CANCELING')),
