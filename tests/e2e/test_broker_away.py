@@ -60,6 +60,25 @@ def test_runs_that_are_launched_while_the_broker_is_away_start_when_it_is_back(d
 
 
 @pytest.mark.timeout(120)
+def test_a_run_that_leaves_the_queue_while_the_broker_is_away_starts_when_it_is_back(deploy, broker) -> None:
+    deployment = deploy(broker=f"redis://127.0.0.1:{broker.port}/0")
+    file = deployment.home / "orchord.yaml"
+    one_at_a_time = {"run_queue": {"max_concurrent_runs": 1, "dequeue_interval_seconds": 1}}
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **one_at_a_time}))
+    deployment.start_all("queued_jobs.py")
+    long = {"ops": {"plain": {"config": {"seconds": 2.0}}}}
+    first = deployment.launch("one_plain", run_config=long)["run_id"]
+    second = deployment.launch("one_plain")["run_id"]
+    assert deployment.run(second)["status"] == "QUEUED"
+    deployment.wait_until(lambda: deployment.run(first)["status"] == "STARTED", 10, "the first run to start")
+    broker.kill()
+    deployment.wait_until(lambda: deployment.run(second)["status"] == "STARTING", 30, "the second to leave the queue")
+    assert deployment.run(first)["status"] == "SUCCESS"
+    broker.start()
+    assert deployment.wait(second)["status"] == "SUCCESS"
+
+
+@pytest.mark.timeout(120)
 def test_a_run_that_was_recorded_and_never_sent_is_started_by_the_daemon(deploy, broker) -> None:
     deployment = deploy(broker=f"redis://127.0.0.1:{broker.port}/0")
     deployment.start_all(USER_CODE)

@@ -18,6 +18,7 @@ from kombu.exceptions import KombuError
 from kombu.transport.pyamqp import Transport as RabbitMQTransport
 
 from orchord.spi import BrokerUnavailableError, CelerySettings
+from orchord_workers import redis_transport
 from orchord_workers.routing import LAST_LEVEL_OF_REDIS, Priorities
 
 CONNECT_TIMEOUT_SECONDS = 4
@@ -53,6 +54,7 @@ def make_app(config: CelerySettings, *, location: str | None = None) -> OrchordC
         location: The code location whose queue is the default, for a worker.
     """
     broker, backend = config.broker, config.result_backend
+    redis_transport.register()
     app = OrchordCelery("orchord", broker=broker, backend=backend, set_as_current=False)
     is_redis = urlsplit(broker).scheme.startswith(("redis", "valkey", "sentinel"))
     app.priorities = Priorities.of(config, lowest_first=is_redis)
