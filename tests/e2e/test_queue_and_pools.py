@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from orchord.instance import OrchordInstance
+from orchord.settings import Settings
 
 USER_CODE = str(Path(__file__).parent / "queued_jobs.py")
 
@@ -121,7 +127,7 @@ def test_the_slot_of_a_killed_worker_comes_free_and_the_waiter_goes_on(deploymen
     assert most_at_once(spans(deployment)) == 1
 
 
-def test_runs_are_queued_while_the_broker_or_all_daemons_are_away(deployment: Any) -> None:
+def test_queued_runs_wait_while_all_daemons_are_away(deployment: Any) -> None:
     configure(deployment, run_queue={"max_concurrent_runs": 1})
     deployment.start_all(USER_CODE)
     deployment.kill("daemon")
@@ -130,3 +136,48 @@ def test_runs_are_queued_while_the_broker_or_all_daemons_are_away(deployment: An
     assert deployment.run(run_ids[1])["status"] == "QUEUED"
     deployment.start("daemon", "daemon")
     assert [deployment.wait(run_id)["status"] for run_id in run_ids] == ["SUCCESS"] * 3
+
+
+def hold_the_slot(deployment: Any, seconds: float) -> str:
+    """Let a step of another run hold the only slot of pool 'db'; return that run's id."""
+    assert deployment.client.put("/api/v1/pools/db", json={"limit": 1}).status_code == 200
+    config = {"ops": {"pooled": {"config": {"seconds": seconds}}}}
+    run_id: str = deployment.launch("one_pooled", run_config=config)["run_id"]
+    deployment.wait_until(lambda: deployment.client.get("/api/v1/pools/db").json()["running"] == 1, 10, "a holder")
+    return run_id
+
+
+def wait_in_place(deployment: Any) -> str:
+    """Launch a run that is one process, and wait until that waits for a slot of pool 'db'; return the run's id."""
+    run_id: str = deployment.launch("pooled_in_process")["run_id"]
+    deployment.wait_until(lambda: deployment.client.get("/api/v1/pools/db").json()["waiting"] == 1, 10, "a waiter")
+    return run_id
+
+
+@pytest.mark.timeout(120)
+def test_a_process_that_dies_while_it_waits_for_a_slot_holds_up_neither_its_run_nor_others(deployment: Any) -> None:
+    deployment.start_all(USER_CODE, concurrency=2)
+    holding = hold_the_slot(deployment, 4.0)
+    with OrchordInstance.from_home(Settings(deployment.home, True)) as instance:
+        (holder,) = instance.storage.pools.holders("db")
+    run_id = wait_in_place(deployment)
+    for child in deployment.children_of("worker0"):
+        if child != holder.process_id:
+            os.kill(child, signal.SIGKILL)
+    other = deployment.launch("one_pooled")["run_id"]
+    assert deployment.wait(holding, 20)["status"] == "SUCCESS"
+    assert [deployment.wait(each, 20)["status"] for each in (run_id, other)] == ["SUCCESS"] * 2
+    assert most_at_once(spans(deployment)) == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_that_dies_while_its_run_waits_for_a_slot_holds_up_neither_the_run_nor_others(deployment: Any) -> None:
+    deployment.start_all(USER_CODE, workers=1, concurrency=1)
+    holding = hold_the_slot(deployment, 6.0)
+    deployment.start_worker("worker1", USER_CODE, concurrency=1)
+    run_id = wait_in_place(deployment)
+    deployment.kill("worker1")
+    other = deployment.launch("one_pooled")["run_id"]
+    assert deployment.wait(holding, 20)["status"] == "SUCCESS"
+    assert [deployment.wait(each, 50)["status"] for each in (run_id, other)] == ["SUCCESS"] * 2
+    assert most_at_once(spans(deployment)) == 1
