@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from orchord.events import ErrorInfo
 from orchord.instance.run_limits import QueueLimits, RunLimits
 from orchord.instance.sections import TagConcurrencyLimit
 from orchord.runs import Run, RunStatus, new_run_id
 from orchord.storage import Claim, Storage
-from orchord.storage.queue_store import UNDER_WAY
+from orchord.storage.postgres_queue import _LOCK, _LOOK, _MOVED_ALL
+from orchord.storage.postgres_statements import GATE_CLASS
+from orchord.storage.queue_store import _MOVE, UNDER_WAY
 
 
 def queued(
@@ -297,3 +300,32 @@ class TestTheQuickLook:
         assert first.queue.take_quickly(Late(QueueLimits()), 4) is None
         assert first.runs.get(run_id).status is RunStatus.FAILURE
         assert take(first) == []
+
+    def test_it_goes_by_indices_though_its_plans_were_made_for_small_tables(self, storage: Storage) -> None:
+        for _ in range(8):
+            queued(storage)
+            for run_id in self.quick(storage) or []:
+                end(storage, run_id)
+        storage.database.transact(lambda connection: connection.execute(sa.text("ANALYZE")))
+        look = {"lock_class": 1, "what": 1, "keys": ["team"], "size": 4}
+        move = {
+            "run_ids": [queued(storage)], "gates": [1], "at": datetime.now(UTC), "gate_class": GATE_CLASS, "expected": 1
+        }  # fmt: skip
+        plans = []
+        for sql, parameters in ((_LOOK, look), (_MOVE + _MOVED_ALL, move)):
+            with storage.database.raw_cursor() as cursor:
+                cursor.execute(_LOCK + "EXPLAIN (FORMAT JSON) ", sql, "", look | parameters)
+                plans.append(str(cursor.row()))
+                cursor.roll_back()
+        assert "ix_runs_queue" in plans[0]
+        assert ["Seq Scan" in plan for plan in plans] == [False, False]
+
+    def test_behind_a_pooler_that_loses_what_was_prepared_it_goes_on_without(self, storage: Storage) -> None:
+        first = queued(storage)
+        assert self.quick(storage) == [first]
+        second = queued(storage)
+        connection = storage.database.engine.raw_connection()
+        connection.cursor().execute("DEALLOCATE ALL")
+        connection.close()
+        assert self.quick(storage) is None
+        assert self.quick(storage) == [second]

@@ -50,6 +50,27 @@ _open_databases: weakref.WeakSet[Database] = weakref.WeakSet()
 _inherited_pools: list[Any] = []
 
 
+class RawCursor:
+    """The driver's cursor on one connection, and what that has prepared."""
+
+    def __init__(self, cursor: Any, preparing: Preparing, prepared: set[str]) -> None:
+        self._cursor, self._preparing, self._prepared = cursor, preparing, prepared
+
+    def execute(self, before: str, sql: str, after: str, parameters: Mapping[str, Any]) -> None:
+        """Send three parts as one message; the one in the middle is a statement that the connection prepares."""
+        with self._preparing.given(self._cursor, self._prepared, sql) as text:
+            self._cursor.execute(before + text + after, parameters)
+
+    def roll_back(self) -> None:
+        """Undo what is not committed."""
+        self._cursor.execute("ROLLBACK")
+
+    def row(self) -> tuple[Any, ...]:
+        """Return the first row of the last statement's answer."""
+        found: tuple[Any, ...] = self._cursor.fetchone()
+        return found
+
+
 class Database:
     """One database and this process's connections to it. Safe for threads; a fork starts with none of them."""
 
@@ -140,7 +161,7 @@ class Database:
         return row
 
     @contextmanager
-    def raw_cursor(self) -> Iterator[Any]:
+    def raw_cursor(self) -> Iterator[RawCursor]:
         """Yield the driver's cursor, in autocommit (PostgreSQL only): for who sends BEGIN and COMMIT along.
 
         What is not committed when an error leaves the block goes with its connection.
@@ -148,7 +169,8 @@ class Database:
         with translated(self.url):
             connection = self.engine.raw_connection()
             try:
-                yield connection.cursor()
+                prepared: set[str] = connection.info.setdefault("orchord_prepared", set())
+                yield RawCursor(connection.cursor(), self._preparing, prepared)
             except BaseException:
                 connection.invalidate()
                 raise

@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 # One message of three statements: each sees what was committed before it began, so the last one sees all that the
 # holder of the lock before us has done. (So it says READ COMMITTED: a server may be set to something else.) Whether we
-# have the lock goes with the answer.
-_LOOK = """
+# have the lock goes with the answer. Prepared plans are made when the tables may be small, and kept when they are not:
+# they go by indices from the first.
+_LOCK = """
 BEGIN ISOLATION LEVEL READ COMMITTED;
-SELECT set_config('orchord.queue_locked', pg_try_advisory_xact_lock(%(lock_class)s, %(what)s)::text, true);
+SELECT set_config('orchord.queue_locked', pg_try_advisory_xact_lock(%(lock_class)s, %(what)s)::text, true),
+    set_config('enable_seqscan', 'off', true);
+"""
+_LOOK = """
 SELECT current_setting('orchord.queue_locked') = 'true',
     (SELECT count(*) FROM runs WHERE status IN ('STARTING', 'STARTED', 'CANCELING')),
     (SELECT json_agg(json_build_array(t.key, t.value, t.total))::text FROM (
@@ -39,8 +43,7 @@ SELECT current_setting('orchord.queue_locked') = 'true',
 # The answer to the last statement is all that is told, so a row that could not be moved ends the transaction.
 _MOVED_ALL = """
 SELECT CASE WHEN count(*) = %(expected)s THEN 0 ELSE ('a queued run is just being canceled: ' || count(*))::int END
-FROM moved; COMMIT
-"""
+FROM moved"""
 
 
 def take_quickly(
@@ -62,10 +65,10 @@ def take_quickly(
     """
     with database.raw_cursor() as cursor:
         parameters = {"lock_class": lock[0], "what": lock[1], "keys": list(chooser.tag_keys), "size": limit}
-        cursor.execute(_LOOK, parameters)
-        is_ours, total, tags, bodies = cursor.fetchone()
+        cursor.execute(_LOCK, _LOOK, "", parameters)
+        is_ours, total, tags, bodies = cursor.row()
         if not is_ours:
-            cursor.execute("ROLLBACK")
+            cursor.roll_back()
             return None
         counts = {(key, value): count for key, value, count in json.loads(tags or "[]")}
         chooser.begin(begin(total, counts))
@@ -75,11 +78,11 @@ def take_quickly(
             if chooser.room == 0:
                 break
             if (run.pools and chooser.looks_at_pools) or not chooser.admit(run):
-                cursor.execute("ROLLBACK")
+                cursor.roll_back()
                 return None
             chosen.append(run)
         if not chosen:
-            cursor.execute("ROLLBACK")
+            cursor.roll_back()
             return []
         at = utc_now()
         moves = {
@@ -89,5 +92,5 @@ def take_quickly(
             "gate_class": GATE_CLASS,
             "expected": len(chosen),
         }
-        cursor.execute(start + _MOVED_ALL, moves)
+        cursor.execute("", start + _MOVED_ALL, "; COMMIT", moves)
     return [msgspec.structs.replace(run, status=RunStatus.STARTING, updated_at=at) for run in chosen]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -23,8 +24,13 @@ _TYPES = {
     **dict.fromkeys(("process_id", "next_process_id"), "int"),
     **dict.fromkeys(("at", "next_at", "retry_at"), "timestamptz"),
     **dict.fromkeys(("created_at", "started_at", "ended_at", "updated_at"), "timestamptz"),
-    "asset_gates": "int[]",
+    **dict.fromkeys(("asset_gates", "gates"), "int[]"),
+    **dict.fromkeys(("run_ids", "keys"), "text[]"),
+    **dict.fromkeys(("gate_class", "size", "expected"), "int"),
 }
+
+# A pooler stands between us and the server.
+_LOST = (psycopg2.errors.InvalidSqlStatementName, psycopg2.errors.DuplicatePreparedStatement)
 
 
 @cache
@@ -45,6 +51,25 @@ class Preparing:
     def __init__(self) -> None:
         self.is_on = True
 
+    @contextmanager
+    def given(self, cursor: Any, prepared: set[str], sql: str) -> Iterator[str]:
+        """Prepare a statement, and yield the text that stands for it in a message of several statements.
+
+        The arguments are those of ``execute``. What the block raises goes on; nothing is executed again here.
+        """
+        if not self.is_on:
+            yield sql
+            return
+        prepare, execute = prepared_form(sql)
+        try:
+            if sql not in prepared:
+                cursor.execute(prepare)
+                prepared.add(sql)
+            yield execute
+        except _LOST:
+            self.is_on = False
+            raise
+
     def execute(self, cursor: Any, prepared: set[str], sql: str, parameters: Mapping[str, Any]) -> None:
         """Execute a statement on a cursor.
 
@@ -63,8 +88,8 @@ class Preparing:
                 cursor.execute(prepare)
                 prepared.add(sql)
             cursor.execute(execute, parameters)
-        except (psycopg2.errors.InvalidSqlStatementName, psycopg2.errors.DuplicatePreparedStatement):
-            # Neither has executed anything. A pooler stands between us and the server.
+        except _LOST:
+            # Neither has executed anything.
             self.is_on = False
             cursor.execute(sql, parameters)
         except psycopg2.errors.FeatureNotSupported:
