@@ -14,6 +14,8 @@ from orchord.spi import InstigatorKind, OrchordInstance, RunStatus, TickStatus
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 3600.0
+# Workers that were killed are shown as silent for so long; each start of a worker has a row of its own.
+SILENT_WORKERS_KEPT = timedelta(days=1)
 # Short transactions: nobody waits for a purge.
 TICKS_AT_ONCE = 1000
 RUNS_AT_ONCE = 50
@@ -30,6 +32,8 @@ class Retention:
 
     def purge(self) -> float | None:
         """Take away what is too old, a bounded number of batches. Returns when to go on, if there may be more."""
+        storage = self.instance.storage
+        storage.workers.forget_silent(storage.clock() - SILENT_WORKERS_KEPT)
         left = BATCHES_PER_TURN
         for work in (self._purge_ticks, self._purge_runs):
             left = work(left)

@@ -111,3 +111,12 @@ class TestWorkers:
         assert life.storage.workers.remove("w")
         assert not life.storage.workers.remove("w")
         assert life.storage.workers.all() == []
+
+    def test_who_was_killed_long_ago_is_forgotten_unless_it_still_holds_a_step(self, life):
+        for name, seen in (("gone", life.now(days=-2)), ("holds", life.now(days=-2)), ("here", life.now())):
+            life.storage.workers.beat(self.row(life, name, last_seen_at=seen))
+        claim = life.claimed(life.run(), worker_id="holds")
+        assert life.storage.workers.forget_silent(life.now(days=-1)) == 1
+        assert [row.worker_id for row in life.storage.workers.all()] == ["here", "holds"]
+        life.finished(claim)
+        assert life.storage.workers.forget_silent(life.now(days=-1)) == 1

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchord.storage.database import Database
 from orchord.storage.encoding import json_text
-from orchord.storage.schema import workers
+from orchord.storage.schema import attempts, workers
 from orchord.storage.values import WorkerRow
 
 
@@ -36,6 +36,14 @@ class WorkerStore:
         """Forget a worker that went in order; return whether it was known."""
         delete = sa.delete(workers).where(workers.c.worker_id == worker_id)
         return self._database.transact(lambda connection: bool(connection.execute(delete).rowcount))
+
+    def forget_silent(self, last_seen_before: datetime) -> int:
+        """Forget workers that were killed long ago, unless they still hold attempts; return how many."""
+        held = sa.select(attempts.c.worker_id).where(
+            attempts.c.worker_id == workers.c.worker_id, attempts.c.status == sa.literal_column("'RUNNING'")
+        )
+        delete = sa.delete(workers).where(workers.c.last_seen_at < last_seen_before, ~held.exists())
+        return self._database.transact(lambda connection: int(connection.execute(delete).rowcount))
 
     def alive(self, since: datetime) -> list[WorkerRow]:
         """Return the workers that were seen at or after a time, by id."""

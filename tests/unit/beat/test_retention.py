@@ -12,7 +12,7 @@ from orchord.events import utc_now
 from orchord.instance import OrchordInstance
 from orchord.instance.sections import RetentionSettings, RunRetention, TickRetention
 from orchord.runs import Run, RunStatus, new_run_id
-from orchord.storage.values import RunFilter, TickEnd
+from orchord.storage.values import RunFilter, TickEnd, WorkerRow
 from orchord.ticks import InstigatorKey, InstigatorKind, NewTick, TickStatus
 from orchord_beat import retention as module
 from orchord_beat.retention import Retention
@@ -90,3 +90,11 @@ def test_a_turn_is_bounded_and_the_rest_follows_soon(
     assert left(instance) == {"SKIPPED-8"}
     retention.purge()
     assert left(instance) == set()
+
+
+def test_workers_that_were_killed_are_shown_for_a_day_and_then_forgotten(instance: OrchordInstance) -> None:
+    for name, hours in (("new", 23), ("old", 25)):
+        seen = utc_now() - timedelta(hours=hours)
+        instance.storage.workers.beat(WorkerRow(name, "host", 1, "here", ("steps.here",), seen, seen))
+    Retention(instance).purge()
+    assert [worker.worker_id for worker in instance.storage.workers.all()] == ["new"]
