@@ -18,6 +18,7 @@ from orchord.storage import Claim, Storage
 from orchord.storage.postgres_queue import _LOCK, _LOOK, _MOVED_ALL
 from orchord.storage.postgres_statements import GATE_CLASS
 from orchord.storage.queue_store import _MOVE, UNDER_WAY
+from orchord.storage.run_rows import insert_runs
 
 
 def queued(
@@ -142,6 +143,20 @@ def test_pools_that_count_runs_let_only_so_many_go(storage: Storage) -> None:
     end(storage, runs[0])
     assert take(storage, runs_per_pool=True) == [runs[2]]
     assert take(storage, runs_per_pool=True, default_pool_limit=1) == []
+
+
+def test_runs_that_a_tick_has_made_count_for_pools_too(storage: Storage) -> None:
+    storage.pools.set_limit("db", 1)
+    made = [
+        Run(
+            run_id=new_run_id(), job_name="j", location="home", status=RunStatus.QUEUED, job_snapshot_id="s",
+            created_at=datetime.now(UTC), pools=("db",), blocking_pools=("db",),
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    storage.database.transact(lambda connection: insert_runs(connection, [(run, ()) for run in made]))
+    assert take(storage, runs_per_pool=True) == [made[0].run_id]
+    assert take(storage, runs_per_pool=True) == []
 
 
 def test_what_is_counted_for_pools_is_not_among_a_runs_tags(storage: Storage) -> None:

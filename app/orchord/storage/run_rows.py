@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchord.events import Event
 from orchord.runs import Run
-from orchord.storage.encoding import clean_text, encode_error, run_body
+from orchord.storage.encoding import clean_text, encode_error, indexed_tags, run_body
 from orchord.storage.event_store import event_values
 from orchord.storage.schema import events, run_changes, run_tags, runs
 
@@ -33,7 +33,7 @@ def insert_runs(connection: sa.Connection, new: Sequence[tuple[Run, Sequence[Eve
     created = {row.run_id for row in connection.execute(insert.on_conflict_do_nothing().returning(runs.c.run_id), rows)}
     ours = [(run, first) for run, first in new if run.run_id in created]
     _insert_many(connection, run_changes, [_change(run) for run, _ in ours])
-    tags = [_tag(run, key, value) for run, _ in ours for key, value in run.tags.items()]
+    tags = [_tag(run, key, value) for run, _ in ours for key, value in indexed_tags(run).items()]
     _insert_many(connection, run_tags, tags)
     # No gate is needed: nobody can have asked for the events of a run that did not exist.
     _insert_many(connection, events, [event_values(run.run_id, event) for run, first in ours for event in first])
