@@ -16,6 +16,8 @@ _DAY = timedelta(days=1)
 _MINUTES_OF_AN_HOUR = 60
 # No shift of a clock so far was longer: Samoa and Kwajalein left out a whole day.
 _LONGEST_SHIFT = timedelta(days=1, hours=1)
+# Before it, no time zone has other clocks than today's calendar can tell, and croniter knows no years.
+_FIRST_TIME = datetime(1, 1, 8, tzinfo=UTC)
 
 
 def next_times(crons: Sequence[str], timezone: str, after: datetime) -> Iterator[datetime]:
@@ -35,12 +37,16 @@ def next_times(crons: Sequence[str], timezone: str, after: datetime) -> Iterator
         ValueError: a cron string, or the time zone, is none.
     """
     zone = ZoneInfo(timezone)
-    start = after.astimezone(UTC)
+    start = max(after.astimezone(UTC), _FIRST_TIME)
     last = start
-    for time in heapq.merge(*(_times(cron, zone, start) for cron in crons)):
-        if time > last:
-            last = time
-            yield time
+    try:
+        for time in heapq.merge(*(_times(cron, zone, start) for cron in crons)):
+            if time > last:
+                last = time
+                yield time
+    except OverflowError:
+        # The calendar ends with the year 9999.
+        return
 
 
 def latest_times(
@@ -99,8 +105,8 @@ def _wall_times(cron: str, start: datetime) -> Iterator[datetime]:
     while True:
         try:
             yield iterator.get_next(datetime)
-        except CroniterBadDateError:
-            # A date that no calendar has, such as the 31st of February.
+        except (CroniterBadDateError, ValueError):
+            # A date that no calendar has, such as the 31st of February, or one after the year 9999.
             return
 
 

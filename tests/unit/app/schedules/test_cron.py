@@ -116,3 +116,12 @@ def test_few_missed_times_are_all_returned() -> None:
 
 def test_none_was_missed_when_the_last_time_is_the_newest() -> None:
     assert latest_times(["0 * * * *"], "UTC", at("2026-01-01T10:00"), at("2026-01-01T10:59"), 5) == ([], False)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Apia", "America/New_York"])
+def test_the_calendar_begins_and_ends(zone):
+    end = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    assert list(next_times(["* * * * *", "@daily", "0 0 29 2 *"], zone, end)) == []
+    assert list(next_times(["0 0 29 2 *"], zone, end - timedelta(days=20))) == []
+    begin = datetime(1, 1, 1, tzinfo=UTC)
+    assert next(next_times(["@daily"], zone, begin)).year == 1
