@@ -176,6 +176,7 @@ def _print_run(found: Run, attempts: list[Attempt]) -> None:
         ("created", time_text(found.created_at)),
         ("took", duration_text(found.started_at, found.ended_at)),
     ]
+    rows += [("waits", found.waits_for)] if found.waits_for else []
     rows += [("parent", found.parent_run_id)] if found.parent_run_id else []
     rows += [("tag", f"{key}={value}") for key, value in sorted(found.tags.items())]
     for label, value in rows:

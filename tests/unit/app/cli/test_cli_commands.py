@@ -147,6 +147,13 @@ class TestJobs:
         assert shown["tags"] == {"team": "data", "who": "me"}
         assert [attempt["step_key"] for attempt in shown["attempts"]] == ["number", "double"]
 
+    def test_that_wait_in_the_queue_say_for_what(self, cli: Cli, code: str, home: Path) -> None:
+        (home / "orchord.yaml").write_text("concurrency: {runs: {max_concurrent_runs: 0}}")
+        launched = cli("job", "launch", "doubled", "-f", code, "--json").json
+        shown = cli("run", "show", launched["run_id"]).out
+        assert "status   QUEUED" in shown
+        assert "The run queue is paused: max_concurrent_runs is 0." in shown
+
     def test_are_launched_by_name_alone_once_their_location_is_known(self, cli: Cli, code: str) -> None:
         assert cli("job", "launch", "doubled", "-f", code).code == 0
         waited = cli("job", "launch", "doubled", "--wait")
