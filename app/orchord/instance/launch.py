@@ -27,6 +27,7 @@ from orchord.errors import (
 )
 from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.instance.launchers import LaunchRunContext
+from orchord.instance.run_tags import tag_mistakes
 from orchord.instance.selecting import Selection, select
 from orchord.plan.model import ExecutionPlan
 from orchord.runs import Inherited, Run, RunStatus, new_run_id
@@ -327,6 +328,7 @@ def _checked_tags(
             f"tags: found {PRIORITY_TAG}: {tags[PRIORITY_TAG]!r}, expected a whole number of at most nine "
             "digits as text. The highest goes first."
         )
+    mistakes += tag_mistakes(tags)
     return tags
 
 

@@ -58,6 +58,20 @@ class TestWhatIsRecorded:
             "dagsterx": "y",
         }
 
+    def test_tags_with_a_meaning_have_right_values(self, instance):
+        tags = {"orchord/max_runtime": "0", "dagster/max_retries": " 2", "orchord/retry_strategy": "ALL_STEPS"}
+        assert launched(instance, tags=tags).tags["orchord/max_retries"] == " 2"
+        wrong = {"orchord/max_runtime": "soon", "dagster/max_retries": "-1", "orchord/retry_strategy": "ALL"}
+        with pytest.raises(InvalidConfigError) as caught:
+            launched(instance, tags=wrong)
+        assert sorted(caught.value.mistakes) == [
+            "tags: found orchord/max_retries: '-1', expected a whole number, 0 or more, as text.",
+            "tags: found orchord/max_runtime: 'soon', expected a number of seconds as text; 0: no limit.",
+            "tags: found orchord/retry_strategy: 'ALL', expected one of FROM_FAILURE, ALL_STEPS, FROM_ASSET_FAILURE.",
+        ]
+        with pytest.raises(InvalidConfigError, match="max_runtime: 'nan'"):
+            launched(instance, tags={"orchord/max_runtime": "nan"})
+
     def test_planned_assets_are_told(self, instance):
         run = launched(instance, job_name="assets", asset_selection=["raw", "clean"])
         planned = instance.storage.events.page(run.run_id, types=["ASSET_MATERIALIZATION_PLANNED"])
