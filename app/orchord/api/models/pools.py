@@ -25,7 +25,7 @@ class PoolPath(RequestModel):
 class PoolLimitBody(RequestModel):
     """How many slots a pool has."""
 
-    limit: Annotated[int, Field(ge=0, le=MOST_SLOTS)] = Field(description="0: no step of the pool starts.")
+    limit: Annotated[int, Field(strict=True, ge=0, le=MOST_SLOTS)] = Field(description="0: no step of the pool starts.")
 
 
 class PoolBody(AnswerModel):
