@@ -20,6 +20,7 @@ from orchord.definitions.sensor_definition import (
     decorating,
 )
 from orchord.definitions.tick import TickContext, resources_of
+from orchord.errors import InvariantViolationError
 
 if TYPE_CHECKING:
     from orchord.definitions.definitions_object import Definitions
@@ -83,11 +84,12 @@ class AssetSensorDefinition(SensorDefinition):
 
     def _unseen(self, context: SensorEvaluationContext) -> list[Any]:
         """Return the events to consume, and one more if there are more."""
-        after = None if context.cursor is None else int(context.cursor)
+        after = None if context.cursor is None else self._event_id(context.cursor)
         if after is None:
             since = context.last_sensor_start_time
             newest = context.instance.get_materialization_events(self.asset_key, EVENTS_PER_EVALUATION)
-            first = [event for event in newest if since is not None and event.event.timestamp >= since] or newest[:1]
+            fresh = [event for event in newest if since is not None and event.event.timestamp.timestamp() >= since]
+            first = fresh or newest[:1]
             if not first:
                 return []
             after = first[-1].id - 1
@@ -95,6 +97,14 @@ class AssetSensorDefinition(SensorDefinition):
             [self.asset_key], after, EVENTS_PER_EVALUATION + 1
         )
         return found
+
+    def _event_id(self, cursor: str) -> int:
+        if cursor.isascii() and cursor.isdigit():
+            return int(cursor)
+        raise InvariantViolationError(
+            f"The cursor of asset sensor '{self.name}' is {cursor!r}, and no id of an event. Set it to the id of the"
+            " last materialization that is done, or delete it, to begin with the newest one."
+        )
 
 
 class MultiAssetSensorDefinition(SensorDefinition):

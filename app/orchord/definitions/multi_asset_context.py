@@ -12,6 +12,7 @@ from typing import Any
 
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey
 from orchord.definitions.sensor_definition import SensorEvaluationContext
+from orchord.errors import InvariantViolationError
 
 MAX_RECORDS = 1000
 # As many partitions are kept in mind that were passed over; of more, the oldest are forgotten.
@@ -117,7 +118,23 @@ class MultiAssetSensorEvaluationContext(SensorEvaluationContext):
         return self._latest
 
     def _cursors(self) -> dict[str, int | list[int]]:
-        return dict(json.loads(self.cursor)) if self.cursor else {}
+        if not self.cursor:
+            return {}
+        try:
+            found = json.loads(self.cursor)
+        except ValueError:
+            found = None
+        if isinstance(found, dict) and all(_is_consumed_mark(value) for value in found.values()):
+            return found
+        raise InvariantViolationError(
+            f"The cursor of multi-asset sensor '{self.sensor_name}' is {self.cursor!r}, and no JSON of assets and ids"
+            " of events. Delete it, to begin anew."
+        )
+
+
+def _is_consumed_mark(value: Any) -> bool:
+    ids = value if isinstance(value, list) and value else [value]
+    return all(isinstance(one, int) for one in ids)
 
 
 def _consumed(cursors: Mapping[str, int | list[int]], key: AssetKey) -> int:

@@ -76,6 +76,10 @@ class SkipReason:
 
     skip_message: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.skip_message is not None and not isinstance(self.skip_message, str):
+            raise InvalidDefinitionError(f"A SkipReason is text, not {self.skip_message!r}. Convert it, by str().")
+
 
 @dataclass(frozen=True)
 class SensorResult:
@@ -86,6 +90,9 @@ class SensorResult:
         skip_reason: why it asks for none; a string or a SkipReason.
         cursor: what the next evaluation gets as ``context.cursor``.
         asset_events: materializations and observations to record.
+
+    Raises:
+        InvalidDefinitionError: one of them is of another type, or there are both runs and a reason for none.
     """
 
     run_requests: Sequence[RunRequest] | None = None
@@ -98,7 +105,18 @@ class SensorResult:
             raise InvalidDefinitionError(
                 "SensorResult has both run_requests and skip_reason. Give a reason only when no run is asked for."
             )
-        if isinstance(self.skip_reason, str):
+        for name in ("run_requests", "asset_events"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, (list, tuple)):
+                raise InvalidDefinitionError(f"SensorResult {name} is {value!r}. Give a list.")
+        for request in self.run_requests or ():
+            if not isinstance(request, RunRequest):
+                raise InvalidDefinitionError(f"SensorResult run_requests holds {request!r}. Give RunRequests.")
+        if self.cursor is not None and not isinstance(self.cursor, str):
+            raise InvalidDefinitionError(
+                f"A cursor is a string, not {self.cursor!r}. Convert it, by str() or json.dumps()."
+            )
+        if self.skip_reason is not None and not isinstance(self.skip_reason, SkipReason):
             object.__setattr__(self, "skip_reason", SkipReason(self.skip_reason))
 
 

@@ -117,7 +117,7 @@ class ScheduleDefinition:
         names, self.jobs = jobs_of_targets(name or "schedule", job_name_target(job_name), job, target)
         self.job_names = tuple(names)
         self.name = name if name is not None else f"{names[0]}_schedule" if names else "schedule"
-        self.cron_schedules = (cron_schedule,) if isinstance(cron_schedule, str) else tuple(cron_schedule or ())
+        self.cron_schedules = _several(cron_schedule)
         self.execution_timezone = execution_timezone or "UTC"
         self.description = description if description is not None else getattr(execution_fn, "__doc__", None)
         self.default_status = default_status
@@ -182,7 +182,7 @@ class ScheduleDefinition:
             tick = TickData((RunRequest(run_config=self._made("run_config_fn", context, self._run_config)),))
         else:
             tick = read_result(function.call(context), what, takes_config=True)
-        tags = self._made("tags_fn", context, self.tags)
+        tags = normalized_tags(self._made("tags_fn", context, self.tags), f"tags_fn of schedule '{self.name}'")
         named = requests_for_jobs(tick, self.job_names, what)
         return named.with_requests([request.with_tags(tags) for request in named.run_requests])
 
@@ -194,6 +194,9 @@ class ScheduleDefinition:
         """Return everything that is wrong with the schedule itself, one sentence each."""
         found = [*name_mistakes("a schedule", self.name), *self._arguments_mistakes]
         found += [*owner_mistakes(self.owners, "it"), *timeout_mistakes(self.timeout_seconds)]
+        status: object = self.default_status
+        if not isinstance(status, DefaultScheduleStatus):
+            found.append(f"its default_status is {status!r}: give a DefaultScheduleStatus")
         if not self.job_names:
             found.append("it has no job: give it job=, job_name= or target=")
         if not self.cron_schedules:
@@ -201,7 +204,7 @@ class ScheduleDefinition:
         found += [mistake for cron in self.cron_schedules for mistake in cron_mistakes(cron)]
         try:
             ZoneInfo(self.execution_timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
+        except (ZoneInfoNotFoundError, TypeError, ValueError, OSError):
             found.append(
                 f"its execution_timezone {self.execution_timezone!r} is unknown: give one such as 'Europe/Berlin'"
             )
@@ -221,6 +224,13 @@ class ScheduleDefinition:
         if tags is not None and tags_fn is not None:
             found.append("it has tags= and tags_fn=: keep one of them")
         return found
+
+
+def _several(crons: Any) -> tuple[str, ...]:
+    """Return one or many cron strings as many. What is neither stays, for ``mistakes`` to name."""
+    if isinstance(crons, Iterable) and not isinstance(crons, str):
+        return tuple(crons)
+    return () if crons is None else (crons,)
 
 
 def cron_mistakes(cron: Any) -> list[str]:

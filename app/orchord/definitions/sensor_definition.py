@@ -42,7 +42,8 @@ class SensorType(Enum):
 class SensorEvaluationContext(TickContext):
     """What a sensor's function is given.
 
-    ``may_go_on()`` says whether there is time for more work in this evaluation.
+    ``may_go_on()`` says whether there is time for more work in this evaluation. ``last_tick_completion_time`` and
+    ``last_sensor_start_time`` are in seconds since 1970, or None.
     """
 
     def __init__(
@@ -54,8 +55,8 @@ class SensorEvaluationContext(TickContext):
         log: Any = None,
         *,
         last_run_key: str | None = None,
-        last_tick_completion_time: datetime | None = None,
-        last_sensor_start_time: datetime | None = None,
+        last_tick_completion_time: datetime | float | None = None,
+        last_sensor_start_time: datetime | float | None = None,
         repository_name: str | None = None,
         payload: Any = None,
         may_go_on: Callable[[], bool] = lambda: True,
@@ -65,8 +66,8 @@ class SensorEvaluationContext(TickContext):
         self.sensor_name = sensor_name or ""
         self.repository_name = repository_name
         self.last_run_key = last_run_key
-        self.last_tick_completion_time = last_tick_completion_time
-        self.last_sensor_start_time = last_sensor_start_time
+        self.last_tick_completion_time = _seconds(last_tick_completion_time)
+        self.last_sensor_start_time = _seconds(last_sensor_start_time)
         self.cursor_updated = False
         self.may_go_on = may_go_on
         self._payload = payload
@@ -94,8 +95,8 @@ class SensorEvaluationContext(TickContext):
 
     @property
     def last_tick_completion_timestamp(self) -> float | None:
-        """When the last evaluation ended, in seconds since 1970."""
-        return None if self.last_tick_completion_time is None else self.last_tick_completion_time.timestamp()
+        """When the last evaluation ended, in seconds since 1970: the same as ``last_tick_completion_time``."""
+        return self.last_tick_completion_time
 
     @property
     def is_first_tick_since_sensor_start(self) -> bool:
@@ -103,6 +104,10 @@ class SensorEvaluationContext(TickContext):
         if self.last_tick_completion_time is None or self.last_sensor_start_time is None:
             return self.last_tick_completion_time is None
         return self.last_tick_completion_time < self.last_sensor_start_time
+
+
+def _seconds(moment: datetime | float | None) -> float | None:
+    return moment.timestamp() if isinstance(moment, datetime) else moment
 
 
 class SensorDefinition:
@@ -202,6 +207,9 @@ class SensorDefinition:
     def mistakes(self) -> list[str]:
         """Return everything that is wrong with the sensor itself, one sentence each."""
         found = [*name_mistakes("a sensor", self.name), *owner_mistakes(self.owners, "it")]
+        status: object = self.default_status
+        if not isinstance(status, DefaultSensorStatus):
+            found.append(f"its default_status is {status!r}: give a DefaultSensorStatus")
         interval = self.minimum_interval_seconds
         if interval is not None and (
             isinstance(interval, bool) or not isinstance(interval, (int, float)) or interval < 0

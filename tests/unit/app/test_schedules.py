@@ -177,3 +177,23 @@ def test_the_decorator_needs_its_cron_string():
 def test_a_schedule_without_a_function_is_not_called():
     with pytest.raises(InvariantViolationError, match="has no function to call. Use evaluate_tick"):
         dg.ScheduleDefinition(job=idle, cron_schedule="0 0 * * *")()
+
+
+def test_arguments_of_a_wrong_type_are_mistakes_and_no_crash():
+    schedule = dg.ScheduleDefinition(
+        name="x", job=idle, cron_schedule=5, execution_timezone=5, default_status="RUNNING"
+    )
+    assert schedule.mistakes() == [
+        "its default_status is 'RUNNING': give a DefaultScheduleStatus",
+        "its cron_schedule 5 is no string: give one, such as '0 6 * * *'",
+        "its execution_timezone 5 is unknown: give one such as 'Europe/Berlin'",
+    ]
+
+
+def test_tags_of_a_function_are_made_text_as_those_of_a_request():
+    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 1, 2, tzinfo=UTC))
+    counted = dg.ScheduleDefinition(name="x", job=idle, cron_schedule="@daily", tags_fn=lambda _: {"rows": 3})
+    assert counted.evaluate_tick(context).run_requests[0].tags == {"rows": "3"}
+    wrong = dg.ScheduleDefinition(name="x", job=idle, cron_schedule="@daily", tags_fn=lambda _: "rows")
+    with pytest.raises(InvalidDefinitionError, match="Tags of tags_fn of schedule 'x' cannot be used: they are 'rows'"):
+        wrong.evaluate_tick(context)

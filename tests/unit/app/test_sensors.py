@@ -113,8 +113,49 @@ def test_an_async_function_is_refused():
 def test_cursors_and_run_keys_are_text():
     with pytest.raises(InvalidDefinitionError, match="A cursor is a string, not 3"):
         dg.build_sensor_context().update_cursor(3)
+    with pytest.raises(InvalidDefinitionError, match="A cursor is a string, not 3"):
+        dg.SensorResult(cursor=3)
     with pytest.raises(InvalidDefinitionError, match="RunRequest run_key is 3; give a string"):
         dg.RunRequest(run_key=3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: dg.SkipReason({"no": "file"}), "A SkipReason is text, not"),
+        (lambda: dg.SensorResult(skip_reason=5), "A SkipReason is text, not 5"),
+        (lambda: dg.SensorResult(run_requests=dg.RunRequest()), "SensorResult run_requests is RunRequest.*Give a list"),
+        (lambda: dg.SensorResult(run_requests=["orders"]), "run_requests holds 'orders'. Give RunRequests"),
+        (lambda: dg.SensorResult(asset_events="orders"), "asset_events is 'orders'. Give a list"),
+    ],
+)
+def test_results_of_a_wrong_type_are_refused_where_they_are_made(make, message):
+    with pytest.raises(InvalidDefinitionError, match=message):
+        make()
+
+
+def test_a_cursor_that_somebody_set_wrongly_is_named():
+    @dg.asset_sensor(asset_key="orders", job=idle)
+    def on_orders(context, event): ...
+
+    @dg.multi_asset_sensor(monitored_assets=["orders"], job=idle)
+    def on_many(context):
+        context.latest_materialization_records_by_key()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        with pytest.raises(InvariantViolationError, match="The cursor of asset sensor 'on_orders' is 'zz', and no id"):
+            on_orders.evaluate_tick(dg.build_sensor_context(instance, cursor="zz"))
+        for cursor in ("zz", "5", '{"orders": "x"}', '{"orders": []}'):
+            context = dg.build_multi_asset_sensor_context(
+                monitored_assets=["orders"], instance=instance, cursor=cursor, sensor_name="on_many"
+            )
+            with pytest.raises(InvariantViolationError, match="The cursor of multi-asset sensor 'on_many' is"):
+                on_many.evaluate_tick(context)
+
+
+def test_a_default_status_that_is_none_is_a_mistake():
+    sensor = dg.SensorDefinition("x", evaluation_fn=lambda context: None, job=idle, default_status="RUNNING")
+    assert sensor.mistakes() == ["its default_status is 'RUNNING': give a DefaultSensorStatus"]
 
 
 def test_the_first_tick_after_a_start_is_known():
@@ -122,7 +163,9 @@ def test_the_first_tick_after_a_start_is_known():
     assert dg.build_sensor_context().is_first_tick_since_sensor_start
     again = dg.build_sensor_context(last_sensor_start_time=now, last_tick_completion_time=now + timedelta(seconds=1))
     assert not again.is_first_tick_since_sensor_start
-    assert again.last_tick_completion_timestamp == (now + timedelta(seconds=1)).timestamp()
+    assert again.last_tick_completion_time == (now + timedelta(seconds=1)).timestamp()
+    assert again.last_tick_completion_timestamp == again.last_tick_completion_time
+    assert dg.build_sensor_context(last_sensor_start_time=5.0).last_sensor_start_time == 5.0
 
 
 def test_run_requests_take_config_objects_and_keys_in_any_form():
