@@ -26,6 +26,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Change = Callable[["OrchordInstance", InstigatorKind, str, str | None], "Instigator"]
 
 SHOWN_TICKS = 5
+SHOWN_RUNS = 5
 
 
 def location_option(command: Command) -> Command:
@@ -144,6 +145,13 @@ def _wipe_command(kind: InstigatorKind) -> click.Command:
     return wipe
 
 
+def _runs(run_ids: Sequence[str]) -> str:
+    shown = [*run_ids[:SHOWN_RUNS]]
+    if len(run_ids) > SHOWN_RUNS:
+        shown.append(f"and {len(run_ids) - SHOWN_RUNS} more (--json shows them)")
+    return "\n".join(shown) or "-"
+
+
 def print_ticks(ticks: Iterable[Tick]) -> None:
     """Print ticks as a table."""
     print_table(
@@ -154,7 +162,7 @@ def print_ticks(ticks: Iterable[Tick]) -> None:
                 status_text(tick.status),
                 time_text(tick.planned_at),
                 duration_text(tick.started_at, tick.ended_at) if tick.status.is_final else "-",
-                "\n".join(tick.run_ids) or "-",
+                _runs(tick.run_ids),
                 _what(tick),
             )
             for tick in ticks

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 import yaml
 
 from orchord.cli.main import run
+from orchord.cli.ticks import print_ticks
 from orchord.events import ErrorInfo, utc_now
 from orchord.instance import OrchordInstance
 from orchord.settings import Settings
@@ -151,6 +153,16 @@ class TestSchedules:
         assert [tick["tick_id"] for tick in skipped] == [first.tick_id]
         older = cli("schedule", "logs", "nightly", "--before", str(second.tick_id), "--json").json
         assert older == skipped
+
+    def test_that_made_many_runs_are_shown_with_the_first_of_them(
+        self, instance: OrchordInstance, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        (tick,) = instance.storage.ticks.make([NewTick(NIGHTLY, "a", utc_now(), 60.0)])
+        print_ticks([msgspec.structs.replace(tick, run_ids=tuple(f"run-{number}" for number in range(2000)))])
+        shown = capfd.readouterr().out
+        assert "run-4" in shown
+        assert "run-5" not in shown
+        assert "and 1995 more" in shown
 
     def test_are_wiped_when_one_is_sure(self, cli: Cli, instance: OrchordInstance) -> None:
         (tick,) = instance.storage.ticks.make([NewTick(NIGHTLY, "a", utc_now(), 60.0)])
