@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchord.definitions.asset_key import AssetKey, CoercibleToAssetKey
+from orchord.definitions.assets.results import AssetMaterialization, AssetObservation
 from orchord.definitions.config.run_config import as_run_config
 from orchord.definitions.tags import normalized_tags
 from orchord.errors import InvalidDefinitionError
@@ -46,6 +47,8 @@ class RunRequest:
             raise InvalidDefinitionError(
                 f"RunRequest run_key is {run_key!r}; give a string, or None for always a new run."
             )
+        if job_name is not None and not isinstance(job_name, str):
+            raise InvalidDefinitionError(f"RunRequest job_name is {job_name!r}; give the job's name as text.")
         keys = None if asset_selection is None else tuple(AssetKey.from_coercible(key) for key in asset_selection)
         values = {
             "run_key": run_key,
@@ -112,6 +115,11 @@ class SensorResult:
         for request in self.run_requests or ():
             if not isinstance(request, RunRequest):
                 raise InvalidDefinitionError(f"SensorResult run_requests holds {request!r}. Give RunRequests.")
+        for event in self.asset_events or ():
+            if not isinstance(event, (AssetMaterialization, AssetObservation)):
+                raise InvalidDefinitionError(
+                    f"SensorResult asset_events holds {event!r}. Give AssetMaterializations and AssetObservations."
+                )
         if self.cursor is not None and not isinstance(self.cursor, str):
             raise InvalidDefinitionError(
                 f"A cursor is a string, not {self.cursor!r}. Convert it, by str() or json.dumps()."

@@ -127,6 +127,8 @@ def test_cursors_and_run_keys_are_text():
         (lambda: dg.SensorResult(run_requests=dg.RunRequest()), "SensorResult run_requests is RunRequest.*Give a list"),
         (lambda: dg.SensorResult(run_requests=["orders"]), "run_requests holds 'orders'. Give RunRequests"),
         (lambda: dg.SensorResult(asset_events="orders"), "asset_events is 'orders'. Give a list"),
+        (lambda: dg.SensorResult(asset_events=["orders"]), "asset_events holds 'orders'. Give AssetMaterializations"),
+        (lambda: dg.RunRequest(job_name=5), "RunRequest job_name is 5; give the job's name as text"),
     ],
 )
 def test_results_of_a_wrong_type_are_refused_where_they_are_made(make, message):
