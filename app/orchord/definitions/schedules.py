@@ -6,12 +6,13 @@ A schedule is evaluated here, given the time; who looks at the clock is the daem
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from orchord.definitions.assets.labels import owner_mistakes
+from orchord.definitions.cron import next_times
 from orchord.definitions.origin import calling_origin, origin_of
 from orchord.definitions.requests import RunRequest, TickData
 from orchord.definitions.tags import name_mistakes, normalized_tags
@@ -242,7 +243,8 @@ def cron_mistakes(cron: Any) -> list[str]:
         return [f"its cron_schedule {cron!r} is no string: give one, such as '0 6 * * *'"]
     is_valid = cron in _NICKNAMES or (len(cron.split()) == 5 and croniter.is_valid(cron))
     if is_valid:
-        return []
+        is_due = next(next_times([cron], "UTC", datetime(2000, 1, 1, tzinfo=UTC)), None) is not None
+        return [] if is_due else [f"its cron_schedule {cron!r} is never due: no year has such a day"]
     fields = "minute, hour, day of month, month, day of week"
     return [f"its cron_schedule {cron!r} cannot be: give five fields ({fields}), such as '0 6 * * *'"]
 

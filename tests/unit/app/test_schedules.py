@@ -197,3 +197,8 @@ def test_tags_of_a_function_are_made_text_as_those_of_a_request():
     wrong = dg.ScheduleDefinition(name="x", job=idle, cron_schedule="@daily", tags_fn=lambda _: "rows")
     with pytest.raises(InvalidDefinitionError, match="Tags of tags_fn of schedule 'x' cannot be used: they are 'rows'"):
         wrong.evaluate_tick(context)
+
+
+def test_a_cron_string_that_is_never_due_is_a_mistake():
+    never = dg.ScheduleDefinition(name="x", job=idle, cron_schedule=["0 0 29 2 *", "0 0 31 2,4 *"])
+    assert never.mistakes() == ["its cron_schedule '0 0 31 2,4 *' is never due: no year has such a day"]
