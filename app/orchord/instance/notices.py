@@ -28,6 +28,12 @@ _THREADS = "each tick runs in a process of its own in any case, so that it can b
 _SUBMITTERS = "the runs of a tick are recorded in one transaction, without threads"
 _USER_CODE = "runs are dequeued without asking user code, so that nothing of it can fail"
 
+# What does not go without a class of a section that this version has.
+_NEEDED_BY: Mapping[str, str] = {
+    "run_launcher": "with it the API does not start and no run is launched",
+    "compute_logs": "with it the API does not start",
+}
+
 # Single keys, by their path, that change nothing.
 _KEYS_WITHOUT_EFFECT: Mapping[str, str] = {
     "sensors.use_threads": _THREADS,
@@ -66,7 +72,8 @@ def notices_of(document: Mapping[str, Any], plugins: tuple[PluginSpec, ...]) -> 
     for spec in plugins:
         if spec.target is None:
             usable = [name for name, target in KNOWN_CLASSES[spec.section].items() if target is not None]
-            yield f"{spec.section}: {spec.class_name} is not part of this version; use one of {', '.join(usable)}"
+            meaning = f"{spec.class_name} is not part of this version, and {_NEEDED_BY[spec.section]}"
+            yield f"{spec.section}: {meaning}; use one of {', '.join(usable)}"
         elif spec.section == "scheduler" and spec.target not in KNOWN_CLASSES["scheduler"].values():
             yield f"scheduler: {spec.class_name} is not loaded, the daemon makes all ticks"
 
