@@ -51,7 +51,7 @@ def get(name: str | None, wants_all: bool, as_json: bool) -> None:
     print_table(("", "run", "step", "since"), users, "Nobody holds a slot of it.")
 
 
-@concurrency.command("set")
+@concurrency.command("set", context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("limit", type=click.IntRange(0, pools.MOST_SLOTS))
 @json_option

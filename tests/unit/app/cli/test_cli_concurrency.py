@@ -57,5 +57,7 @@ def test_mistakes_are_told_by_exit_code_and_words(cli: Cli) -> None:
     code, _, err = cli("delete", "other")
     assert code == 1
     assert "Pool 'other' has no limit of its own" in err
-    assert cli("set", "db", "-1")[0] == 2
+    code, _, err = cli("set", "db", "-1")
+    assert code == 2
+    assert "-1 is not in the range" in err
     assert cli("get", "db", "--all")[0] == 2
