@@ -192,9 +192,17 @@ def _launch_request(tick: Tick, request: RunRequest) -> LaunchRequest:
         asset_selection=None
         if request.asset_selection is None
         else [asset.to_user_string() for asset in request.asset_selection],
-        idempotency_key=None if run_key is None else f"{key.kind.value.lower()}:{key.location}:{key.name}:{run_key}",
+        idempotency_key=None if run_key is None else _key_of(tick, run_key),
         run_key=run_key,
     )
+
+
+def _key_of(tick: Tick, run_key: str) -> str:
+    """Return what makes a run the only one of its run key: of its sensor for good, of a schedule at each time anew."""
+    key = tick.key
+    if key.kind is InstigatorKind.SCHEDULE:
+        return f"schedule:{key.location}:{key.name}:{tick.planned_at.isoformat()}:{run_key}"
+    return f"sensor:{key.location}:{key.name}:{run_key}"
 
 
 def _masker(code: CodeLocation) -> Masker:

@@ -164,6 +164,19 @@ def test_one_run_key_twice_in_a_tick_is_one_run(instance, tried):
     assert sorted(run.run_key or "" for run in instance.get_runs()) == ["", "a"]
 
 
+def test_a_run_key_of_a_schedule_has_one_run_at_each_of_its_times(instance):
+    @dg.schedule(cron_schedule="* * * * *", job=idle)
+    def shops(context):
+        return [dg.RunRequest(run_key="berlin"), dg.RunRequest(run_key="paris"), dg.RunRequest(run_key="paris")]
+
+    code = code_of(schedules=[shops])
+    instance.storage.locations.put(code.snapshot)
+    for minute in ("due:1", "due:2"):
+        done = evaluate(instance, code, claimed(instance, "shops", minute, kind=InstigatorKind.SCHEDULE))
+        assert instance.storage.ticks.finish(done.end).accepted
+    assert sorted(run.run_key or "" for run in instance.get_runs()) == ["berlin", "berlin", "paris", "paris"]
+
+
 def test_a_schedule_that_is_unknown_to_the_code_fails_with_the_nearest_name(instance):
     nightly = dg.ScheduleDefinition(job=idle, cron_schedule="0 3 * * *", name="nightly")
     tick = claimed(instance, "nightlly", kind=InstigatorKind.SCHEDULE)
