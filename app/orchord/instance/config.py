@@ -43,6 +43,7 @@ from orchord.settings import environment_value
 
 INSTANCE_FILES = ("orchord.yaml", "dagster.yaml")
 
+_CELERY_LAUNCHER = ("CeleryRunLauncher", CELERY_RUN_LAUNCHER)
 _LOCAL_COMPUTE_LOGS = ("LocalComputeLogManager", "orchord.compute_logs:LocalComputeLogManager")
 _SECTIONS = (
     "storage",
@@ -136,7 +137,7 @@ class InstanceConfig(msgspec.Struct, frozen=True):
         # A section whose keys are all commented out is as good as none.
         document = {key: section for key, section in document.items() if section is not None}
         place = parse_storage(document, home, mistakes)
-        launcher = _plugin(document, "run_launcher", ("CeleryRunLauncher", CELERY_RUN_LAUNCHER), mistakes)
+        launcher = _plugin(document, "run_launcher", _CELERY_LAUNCHER, mistakes)
         compute_logs = _plugin(document, "compute_logs", _LOCAL_COMPUTE_LOGS, mistakes)
         scheduler = parse_plugin("scheduler", document["scheduler"], mistakes) if "scheduler" in document else None
         coordinator = _coordinator(document, mistakes)
@@ -146,9 +147,9 @@ class InstanceConfig(msgspec.Struct, frozen=True):
             storage_url=place.url,
             artifact_folder=_artifact_folder(document.get("local_artifact_storage"), home, mistakes),
             celery=parse_celery(document.get("celery"), mistakes),
-            run_launcher=launcher,
+            run_launcher=_of_this_version(launcher, _CELERY_LAUNCHER),
             run_coordinator=coordinator,
-            compute_logs=compute_logs,
+            compute_logs=_of_this_version(compute_logs, _LOCAL_COMPUTE_LOGS),
             run_monitoring=read_section(
                 "run_monitoring", document.get("run_monitoring"), RunMonitoringSettings, mistakes
             ),
@@ -192,6 +193,11 @@ def _plugin(document: Mapping[str, Any], section: str, default: tuple[str, str],
     if section not in document:
         return fallback
     return parse_plugin(section, document[section], mistakes) or fallback
+
+
+def _of_this_version(spec: PluginSpec, default: tuple[str, str]) -> PluginSpec:
+    """Return what takes the place of a class of Dagster's that this version does not have; a notice tells of it."""
+    return spec if spec.target is not None else PluginSpec(spec.section, *default)
 
 
 def _coordinator(document: Mapping[str, Any], mistakes: list[str]) -> PluginSpec:

@@ -28,10 +28,10 @@ _THREADS = "each tick runs in a process of its own in any case, so that it can b
 _SUBMITTERS = "the runs of a tick are recorded in one transaction, without threads"
 _USER_CODE = "runs are dequeued without asking user code, so that nothing of it can fail"
 
-# What does not go without a class of a section that this version has.
-_NEEDED_BY: Mapping[str, str] = {
-    "run_launcher": "with it the API does not start and no run is launched",
-    "compute_logs": "with it the API does not start",
+# What takes the place of a class that this version does not have.
+_INSTEAD: Mapping[str, str] = {
+    "run_launcher": "runs are carried out by Celery workers (CeleryRunLauncher)",
+    "compute_logs": "logs are kept in a folder (LocalComputeLogManager)",
 }
 
 # Single keys, by their path, that change nothing.
@@ -71,9 +71,7 @@ def notices_of(document: Mapping[str, Any], plugins: tuple[PluginSpec, ...]) -> 
         yield f"concurrency.runs: {coordinators[0]} lets every run go at once; QueuedRunCoordinator keeps limits"
     for spec in plugins:
         if spec.target is None:
-            usable = [name for name, target in KNOWN_CLASSES[spec.section].items() if target is not None]
-            meaning = f"{spec.class_name} is not part of this version, and {_NEEDED_BY[spec.section]}"
-            yield f"{spec.section}: {meaning}; use one of {', '.join(usable)}"
+            yield f"{spec.section}: {spec.class_name} is not part of this version, so {_INSTEAD[spec.section]}"
         elif spec.section == "scheduler" and spec.target not in KNOWN_CLASSES["scheduler"].values():
             yield f"scheduler: {spec.class_name} is not loaded, the daemon makes all ticks"
 

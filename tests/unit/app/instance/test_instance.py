@@ -73,11 +73,23 @@ class TestWiring:
 
 
 class TestPluginMistakes:
-    def test_what_this_version_has_not_is_told_with_what_it_has(self, tmp_path):
-        section = {"module": "dagster_k8s", "class": "K8sRunLauncher"}
-        with instance_with(tmp_path, run_launcher=section) as instance:
-            with pytest.raises(InstanceConfigError, match="K8sRunLauncher is not part of this version.*Celery"):
-                _ = instance.run_launcher
+    def test_in_place_of_what_this_version_has_not_stands_the_default(self, tmp_path):
+        section = {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": {"job_namespace": "x"}}
+        logs = {"module": "dagster_aws.s3", "class": "S3ComputeLogManager", "config": {"bucket": "x"}}
+        with instance_with(tmp_path, run_launcher=section, compute_logs=logs) as instance:
+            assert type(instance.run_launcher).__name__ == "CeleryRunLauncher"
+            assert type(instance.compute_log_manager).__name__ == "LocalComputeLogManager"
+            told = [line for line in instance.config.without_effect if "is not part of this version" in line]
+        assert told == [
+            (
+                "run_launcher: K8sRunLauncher is not part of this version, so runs are carried out by Celery workers "
+                "(CeleryRunLauncher)"
+            ),
+            (
+                "compute_logs: S3ComputeLogManager is not part of this version, so logs are kept in a folder "
+                "(LocalComputeLogManager)"
+            ),
+        ]
 
     def test_a_module_that_is_not_there(self, tmp_path):
         with instance_with(tmp_path, run_launcher={"module": "no_such_module", "class": "X"}) as instance:
