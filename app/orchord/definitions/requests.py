@@ -132,7 +132,8 @@ class SensorResult:
 class TickData:
     """What one evaluation came to. ``skip_message`` is set exactly if no run is asked for.
 
-    ``has_more`` says that something was left for another evaluation, which may follow at once.
+    ``has_more`` says that something was left for another evaluation, which may follow at once; ``is_done`` that the
+    function did what it is for, though no run is asked for.
     """
 
     run_requests: tuple[RunRequest, ...] = ()
@@ -140,6 +141,7 @@ class TickData:
     cursor: str | None = None
     asset_events: tuple[Any, ...] = ()
     has_more: bool = False
+    is_done: bool = False
 
     def with_requests(self, run_requests: Sequence[RunRequest]) -> TickData:
         """Return a copy with other requests."""

@@ -109,9 +109,14 @@ class RunStatusSensorDefinition(SensorDefinition):
         self.monitored_jobs = [job for job in monitored_jobs or () if not isinstance(job, str)]
 
     def evaluate_run(self, context: RunStatusSensorContext) -> TickData:
-        """Call the function for one run; return the runs that it asks for, if any."""
+        """Call the function for one run; return the runs that it asks for, if any.
+
+        One that returns nothing has done its work, such as to send a message: that is no skip.
+        """
         what = f"Sensor '{self.name}'"
         result = self._function.call(self._fitting(context))
+        if result is None:
+            return TickData(is_done=True)
         tick = requests_for_jobs(read_result(result, what), self.job_names, what)
         return tick.with_requests([request.with_tags(self.tags) for request in tick.run_requests])
 

@@ -100,7 +100,7 @@ def evaluate(
     end = TickEnd(
         tick_id=tick.tick_id,
         token=tick.token,
-        status=TickStatus.SUCCESS if found.run_requests or events else TickStatus.SKIPPED,
+        status=TickStatus.SUCCESS if found.run_requests or events or found.is_done else TickStatus.SKIPPED,
         at=utc_now(),
         runs=[(one.run, one.events) for one in prepared],
         events=events,
