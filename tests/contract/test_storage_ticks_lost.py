@@ -213,3 +213,17 @@ class TestLostConnections:
         with pytest.raises(StorageUnavailableError):
             storage.daemons.take_lease("leader", "one", 60)
         assert storage.daemons.take_lease("leader", "one", 60) == 1
+
+
+def test_what_a_process_holds_is_found_by_the_beginning_of_its_tokens(storage, life):
+    ticks = storage.ticks
+    names = ("host-1.7.", "host-1.71.", "host%1.7.")
+    for number, prefix in enumerate((*names, names[0])):
+        key = InstigatorKey("home", InstigatorKind.SCHEDULE, f"held {number}")
+        (tick,) = ticks.make([NewTick(key, "t", life.now(), 60.0)])
+        assert ticks.claim(tick.tick_id, f"{prefix}{number}", "worker", life.now())
+    held = ticks.held_by("host-1.7.")
+    assert [tick.token for tick in held] == ["host-1.7.0", "host-1.7.3"]
+    ticks.finish(TickEnd(held[0].tick_id, held[0].token, TickStatus.SUCCESS, life.now()))
+    assert [tick.token for tick in ticks.held_by("host-1.7.")] == ["host-1.7.3"]
+    assert [tick.token for tick in ticks.held_by("host%1.7.")] == ["host%1.7.2"]

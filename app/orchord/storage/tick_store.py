@@ -218,6 +218,11 @@ class TickStore:
         deleted = sa.delete(ticks).where(ticks.c.tick_id.in_(old.scalar_subquery()))
         return self._database.transact(lambda connection: connection.execute(deleted).rowcount)
 
+    def held_by(self, token_prefix: str) -> list[Tick]:
+        """Return the STARTED ticks whose token begins so, oldest first: a process's tokens begin with its name."""
+        held = sa.and_(_OPEN, _STARTED, ticks.c.token.startswith(token_prefix, autoescape=True))
+        return self._read(sa.select(ticks).where(held).order_by(ticks.c.tick_id))
+
     def _claimed(
         self,
         which: sa.ColumnElement[bool],

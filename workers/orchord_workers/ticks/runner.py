@@ -23,7 +23,6 @@ from orchord.spi import (
     Tick,
     TickEnd,
     TickFinished,
-    TickStatus,
     evaluate,
     hand_over_all,
     utc_now,
@@ -101,7 +100,7 @@ class TickRunner:
             at_tick: the tick that it was at; 0: none; None: nobody knows.
         """
         claims = self.instance.storage.ticks
-        held = self._held(token_prefix(worker_id, process_id))
+        held = claims.held_by(token_prefix(worker_id, process_id))
         for tick in held:
             if tick.tick_id == at_tick or (at_tick is None and len(held) == 1):
                 error = death_of(tick)
@@ -113,14 +112,6 @@ class TickRunner:
                 claims.give_up(tick.tick_id, death_of(tick), utc_now(), tries_left=MOST_TRIES - 1)
         for lane in dict.fromkeys(tick.lane for tick in held if tick.lane is not None):
             self._go_along(lane)
-
-    def _held(self, prefix: str) -> list[Tick]:
-        started = self.instance.storage.ticks.open(10_000, utc_now())
-        return [
-            tick
-            for tick in started
-            if tick.status is TickStatus.STARTED and tick.token is not None and tick.token.startswith(prefix)
-        ]
 
     def _go_along(self, lane: str) -> None:
         claim_next = self.instance.storage.ticks.claim_next
