@@ -16,6 +16,8 @@ from dataclasses import dataclass
 _PLACE = struct.Struct("<q64s32sdd32s")
 _ASKED = struct.Struct("<32s")
 _ASKED_AT = _PLACE.size - _ASKED.size
+_END = struct.Struct("<d")
+_END_AT = _ASKED_AT - _END.size
 PLACES = 1024
 
 
@@ -69,10 +71,9 @@ class Board:
     def limit(self, lasts_seconds: float | None) -> None:
         """Say by when this process is to be done with what it works on, in seconds from now; None: no limit."""
         if self._place is not None:
-            start = self._place * _PLACE.size
-            process_id, run_id, token, since, _, asked = _PLACE.unpack_from(self._memory, start)
             end_at = 0.0 if lasts_seconds is None else time.monotonic() + lasts_seconds
-            _PLACE.pack_into(self._memory, start, process_id, run_id, token, since, end_at, asked)
+            # Nothing else: the parent may leave its word in this very moment.
+            _END.pack_into(self._memory, self._place * _PLACE.size + _END_AT, end_at)
 
     def clear(self) -> None:
         """Say that this process works on nothing."""
