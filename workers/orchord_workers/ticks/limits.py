@@ -25,11 +25,15 @@ def held_to(seconds: float, what: str) -> Iterator[None]:
     For the main thread of a pool child, which is replaced when it dies.
     """
 
+    is_over = False
+
     def raise_late(number: int, frame: FrameType | None) -> None:
-        raise TickTimeLimitExceeded(
-            f"The evaluation of {what} took longer than its limit of {seconds:g} s. Raise it by timeout_seconds=, or "
-            "by timeout_seconds of the instance file's section."
-        )
+        # Not while the limit is taken off: the rest of that would be left out, and the process be ended later.
+        if not is_over:
+            raise TickTimeLimitExceeded(
+                f"The evaluation of {what} took longer than its limit of {seconds:g} s. Raise it by timeout_seconds=, "
+                "or by timeout_seconds of the instance file's section."
+            )
 
     earlier = signal.signal(signal.SIGALRM, raise_late)
     faulthandler.dump_traceback_later(seconds + HARD_GRACE_SECONDS, exit=True, file=2)
@@ -37,6 +41,7 @@ def held_to(seconds: float, what: str) -> Iterator[None]:
     try:
         yield
     finally:
+        is_over = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, earlier)
         faulthandler.cancel_dump_traceback_later()
