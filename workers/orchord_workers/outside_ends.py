@@ -6,6 +6,7 @@ Attempts that were merely lost, and run again, are the mender's (mending.py); en
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from orchord.spi import (
     Attempt,
@@ -70,6 +71,6 @@ def end_attempt_alone(runner: StepRunner, attempt: Attempt, result: StepResult) 
         at=now,
         events=result.events,
         error=result.error,
-        retry_at=now if retries else None,
+        retry_at=now + timedelta(seconds=result.retry_delay_seconds or 0.0) if retries else None,
     )
     finish_patiently(runner.instance.storage, finish)

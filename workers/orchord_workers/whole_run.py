@@ -136,6 +136,10 @@ class WorkerSink(StoredSink):
         """Take note of the run's end, and tell those who wait for it."""
         super().note_end(status)
         if status is not None:
+            if not self._board.is_asked_to_stop():
+                # Resources are torn down after this, however long that takes: of a run that has ended there is
+                # nothing more to stop. One that was told to stop is still held to it.
+                self._board.clear()
             self._notify_end(self.run_id, status)
 
 

@@ -22,8 +22,10 @@ from orchord.storage.values import Claim, Finish, FinishResult
 from orchord.wire import StepMessage
 from orchord_workers import persistence
 from orchord_workers.app import make_app
+from orchord_workers.board import Board, Busy
 from orchord_workers.contexts import RunContexts
 from orchord_workers.mending import Mender
+from orchord_workers.outside_ends import end_attempt_alone, timed_out_result
 from orchord_workers.step_runner import Holder, StepRunner
 from orchord_workers.whole_run import run_whole
 
@@ -89,7 +91,35 @@ def whole() -> None:
     plus(one())
 
 
-JOBS = [chain, fork_and_join, unspeakable_job, mapped, whole]
+BOARDS: list[Board] = []
+BUSY_AT_TEARDOWN: list[list[Busy]] = []
+
+
+@dg.resource
+def torn_down() -> Iterator[int]:
+    yield 1
+    BUSY_AT_TEARDOWN.append(BOARDS[0].busy())
+
+
+@dg.op(required_resource_keys={"torn_down"})
+def with_resource() -> None: ...
+
+
+@dg.job(executor_def=dg.in_process_executor, resource_defs={"torn_down": torn_down})
+def with_teardown() -> None:
+    with_resource()
+
+
+@dg.op(timeout_seconds=1, retry_policy=dg.RetryPolicy(max_retries=1, delay=60))
+def limited() -> None: ...
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def whole_with_limit() -> None:
+    limited()
+
+
+JOBS = [chain, fork_and_join, unspeakable_job, mapped, whole, with_teardown, whole_with_limit]
 
 
 class RecordingCanvas:
@@ -314,3 +344,25 @@ def test_a_step_goes_on_after_the_database_went_away_with_an_answer(
     monkeypatch.setattr(persistence, "FIRST_PAUSE_SECONDS", 0.001)
     stage.runner.run(StepMessage(run_id, "one"), ())
     assert stage.status(run_id) is RunStatus.SUCCESS
+
+
+def test_a_whole_run_that_has_ended_is_not_stopped_while_its_resources_are_torn_down(stage: Stage) -> None:
+    BUSY_AT_TEARDOWN.clear()
+    stage.runner.interrupts.board.take_place(0)
+    BOARDS[:] = [stage.runner.interrupts.board]
+    run_id = stage.run("with_teardown")
+    run_whole(stage.runner, run_id)
+    assert stage.status(run_id) is RunStatus.SUCCESS
+    assert BUSY_AT_TEARDOWN == [[]]
+
+
+def test_a_hard_time_limit_in_a_whole_run_keeps_the_delay_of_its_retry_policy(stage: Stage) -> None:
+    run_id = stage.run("whole_with_limit")
+    stage.attempt(run_id, "limited", AttemptStatus.RUNNING)
+    (held,) = stage.instance.storage.attempts.of_run(run_id)
+    result = timed_out_result(stage.snapshot.job_by_name["whole_with_limit"].plan.step("limited"), 0)
+    end_attempt_alone(stage.runner, held, result)
+    (ended,) = stage.instance.storage.attempts.of_run(run_id)
+    assert ended.status is AttemptStatus.UP_FOR_RETRY
+    assert ended.retry_at is not None
+    assert ended.retry_at - utc_now() > timedelta(seconds=30)
