@@ -11,9 +11,9 @@ from typing import Any
 
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
-from kombu.exceptions import KombuError
 
-from orchord.spi import TICKS_TASK
+from orchord.spi import TICKS_TASK, BrokerUnavailableError
+from orchord_workers.app import broker_errors_translated
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +27,15 @@ class TicksRequest(Request):  # type: ignore[misc]  # celery has no types
         if isinstance(error, (WorkerLostError, SystemExit)):
             conf, process_id = self.app.conf, self.worker_pid or 0
             try:
-                self.app.send_task(
-                    TICKS_TASK,
-                    args=(*self._args[:2], conf.orchord_worker_id, process_id, self.task.marks.get(process_id)),
-                    queue=conf.task_default_queue,
-                    shadow="ticks of a lost process",
-                    ignore_result=True,
-                )
-            except (KombuError, OSError) as publish_error:
+                with broker_errors_translated(self.app):
+                    self.app.send_task(
+                        TICKS_TASK,
+                        args=(*self._args[:2], conf.orchord_worker_id, process_id, self.task.marks.get(process_id)),
+                        queue=conf.task_default_queue,
+                        shadow="ticks of a lost process",
+                        ignore_result=True,
+                    )
+            except BrokerUnavailableError as publish_error:
                 # The daemon finds the tick overdue.
                 logger.error("Could not report that %s was lost: %s", self.id, publish_error)
         return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
