@@ -45,7 +45,7 @@ class TickProcess:
     @cached_property
     def runner(self) -> TickRunner:
         """The runner of this process."""
-        instance = OrchordInstance.from_home(self.settings)
+        instance = OrchordInstance.from_home(self.settings, tells=False)
         return TickRunner(instance, self.code, self.worker_id, os.getpid(), self.marks)
 
     def open(self) -> None:
