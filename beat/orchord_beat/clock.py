@@ -52,7 +52,7 @@ class Clock:
         now = utc_now()
         next_at = self.timetable.next_at()
         if next_at is not None and next_at <= now:
-            self._send(self._make(self.timetable.due(now)))
+            self._send(self._make_due(now))
             next_at = self.timetable.next_at()
         if next_at is None:
             return READ_SECONDS
@@ -78,15 +78,16 @@ class Clock:
         self._make(DueTicks([], begins))
         self._stamp = stamp
 
-    def _make(self, due: DueTicks) -> list[Tick]:
-        if not due.planned_until:
-            return []
+    def _make_due(self, now: datetime) -> list[Tick]:
         try:
-            return self.instance.storage.ticks.make(due.ticks, due.planned_until)
+            return self._make(self.timetable.due(now))
         except BaseException:
             # The timetable has gone on, and the ticks are not there: it begins anew where the database says.
             self._is_stale = True
             raise
+
+    def _make(self, due: DueTicks) -> list[Tick]:
+        return self.instance.storage.ticks.make(due.ticks, due.planned_until) if due.planned_until else []
 
     def _send(self, made: list[Tick]) -> None:
         send_ticks(self.instance, made, utc_now())

@@ -106,7 +106,13 @@ class Timetable:
         for key in self._heap.pop_due(now):
             entry = self._entries[key]
             if entry.instigator.interval_seconds is None:
-                planned = self._due_of_schedule(entry, now)
+                try:
+                    planned = self._due_of_schedule(entry, now)
+                except (ValueError, ArithmeticError) as error:
+                    # At a time that it cannot get past: the others of this moment must not be lost with it.
+                    logger.error("Schedule '%s' of location '%s' stops: %s", key.name, key.location, error)
+                    self.forget(key)
+                    continue
                 prefix, timespec = "", "seconds"
             else:
                 planned = [entry.next_at]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _HOURS_OF_A_DAY = 24
 _DAY = timedelta(days=1)
@@ -36,7 +36,7 @@ def next_times(crons: Sequence[str], timezone: str, after: datetime) -> Iterator
     Raises:
         ValueError: a cron string, or the time zone, is none.
     """
-    zone = ZoneInfo(timezone)
+    zone = _zone(timezone)
     start = max(after.astimezone(UTC), _FIRST_TIME)
     last = start
     try:
@@ -67,6 +67,13 @@ def latest_times(
         if len(found) > count or since == after:
             return found[len(found) - count :] if len(found) > count else found, len(found) > count
         window *= 4
+
+
+def _zone(timezone: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(f"time zone '{timezone}' is not known here: {error}") from error
 
 
 def _times(cron: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:

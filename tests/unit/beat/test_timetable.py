@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -129,6 +130,30 @@ class TestSchedules:
         timetable.read([schedule(name="broken", cron="61 * * * *"), schedule()], NOON)
         assert timetable.next_at() == after(hours=1)
         assert "Schedule 'broken' of location 'here' cannot be read" in caplog.text
+
+    def test_one_in_a_time_zone_that_is_not_known_here_is_left_out_and_the_others_go_on(
+        self, timetable: Timetable, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        far = schedule("far")
+        far = msgspec.structs.replace(
+            far, definition=msgspec.structs.replace(far.definition, execution_timezone="Mars/X")
+        )
+        timetable.read([far, schedule("well")], NOON)
+        assert [key.name for key in timetable.due(after(hours=1)).planned_until] == ["well"]
+        assert "Schedule 'far' of location 'here' cannot be read: time zone 'Mars/X' is not known here" in caplog.text
+
+    def test_one_that_cannot_get_past_a_time_takes_no_other_with_it(
+        self, timetable: Timetable, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def times() -> Iterator[datetime]:
+            raise OverflowError("date value out of range")
+            yield NOON
+
+        timetable.read([schedule("bad"), schedule("well")], NOON)
+        timetable._entries[InstigatorKey("here", InstigatorKind.SCHEDULE, "bad")].times = times()
+        assert [key.name for key in timetable.due(after(hours=1)).planned_until] == ["well"]
+        assert "Schedule 'bad' of location 'here' stops: date value out of range" in caplog.text
+        assert [key.name for key in timetable.due(after(hours=2)).planned_until] == ["well"]
 
     def test_one_that_is_due_on_no_day_is_left_out(self, timetable: Timetable) -> None:
         timetable.read([schedule(cron="0 0 31 2 *")], NOON)
