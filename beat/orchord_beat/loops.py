@@ -16,6 +16,8 @@ from orchord.spi import UnavailableError
 logger = logging.getLogger(__name__)
 
 FIRST_BACK_OFF_SECONDS = 1.0
+# Of a back-off, the part that no call ends.
+LEAST_BACK_OFF_SECONDS = 0.25
 LONGEST_BACK_OFF_SECONDS = 10.0
 
 
@@ -65,7 +67,11 @@ class Loop:
         return self.pause_seconds if wanted is None else wanted
 
     def rest(self, seconds: float) -> None:
-        """Wait until the time is over or the loop is woken."""
+        """Wait until the time is over or the loop is woken; after a fault for a while in any case."""
+        if self._faults:
+            # Calls may come by the hundred a second: with each, a loop that fails would fail at once again.
+            time.sleep(min(seconds, LEAST_BACK_OFF_SECONDS))
+            seconds = max(0.0, seconds - LEAST_BACK_OFF_SECONDS)
         self._wake.wait(seconds)
         self._wake.clear()
 

@@ -114,3 +114,21 @@ class TestTheWatchdog:
             clock[0] += 1
             watchdog.look()
         assert stuck == []
+
+
+def test_calls_do_not_drive_a_loop_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    turns: list[float] = []
+
+    def work() -> None:
+        turns.append(time.monotonic())
+        raise BrokerUnavailableError("away")
+
+    loop = Loop("failing", work, 0.0)
+    threads = LoopThreads()
+    threads.start(loop)
+    began = time.monotonic()
+    while time.monotonic() - began < 1.0:
+        loop.wake()
+        threading.Event().wait(0.001)
+    assert threads.stop(time.monotonic() + 5) == []
+    assert 2 <= len(turns) <= 6
