@@ -51,7 +51,16 @@ class RunRetries:
         if not self.instance.config.run_retries.enabled:
             return 0
         failed = [change.run_id for change in changes if change.status is RunStatus.FAILURE]
-        return sum(self._consider(run_id) for run_id in dict.fromkeys(failed))
+        return sum(self._considered(run_id) for run_id in dict.fromkeys(failed))
+
+    def _considered(self, run_id: str) -> bool:
+        try:
+            return self._consider(run_id)
+        except UnavailableError:
+            raise
+        except Exception:  # boundary: a fault of ours with one run must not keep others' changes from being told
+            logger.exception("Run %s could not be considered for a retry", run_id)
+            return False
 
     def _consider(self, run_id: str) -> bool:
         storage = self.instance.storage

@@ -119,3 +119,19 @@ def test_a_run_whose_job_is_gone_is_given_up_with_a_word(instance, retries, capl
     assert consider(instance, retries) == []
     assert instance.storage.runs.get(run.run_id).tags["orchord/will_retry"] == "false"
     assert f"Run {run.run_id} cannot be retried" in caplog.text
+
+
+def test_one_run_that_cannot_be_considered_does_not_keep_others_from_their_retry(
+    instance, retries, monkeypatch, caplog
+) -> None:
+    broken, well = failed(instance), failed(instance)
+    of_run = instance.storage.attempts.of_run
+
+    def fails(run_id):
+        if run_id == broken.run_id:
+            raise AssertionError("a plan that nobody thought of")
+        return of_run(run_id)
+
+    monkeypatch.setattr(instance.storage.attempts, "of_run", fails)
+    assert [run.parent_run_id for run in consider(instance, retries)] == [well.run_id]
+    assert f"Run {broken.run_id} could not be considered for a retry" in caplog.text
