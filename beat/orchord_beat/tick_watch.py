@@ -54,8 +54,8 @@ class TickWatch:
         storage = self.instance.storage
         now = storage.clock()
         self.vigil.note(now)
-        ticks = storage.ticks.open(TICKS_PER_LOOK, now - QUIET)
         workers = storage.workers.alive(now - DEAD_AFTER)
+        ticks = self._ticks_to_look_at(workers, now)
         started = [tick for tick in ticks if tick.status is TickStatus.STARTED]
         pending = [tick for tick in ticks if tick.status is TickStatus.PENDING]
         freed = self._end_lost(started, workers, now)
@@ -65,6 +65,16 @@ class TickWatch:
         self._sent = {tick_id: sent for tick_id, sent in self._sent.items() if tick_id in remembered}
         if freed:
             self._send_freed(freed, now)
+
+    def _ticks_to_look_at(self, workers: Iterable[WorkerRow], now: datetime) -> list[Tick]:
+        found = self.instance.storage.ticks.open(TICKS_PER_LOOK, now - QUIET)
+        if len(found) == TICKS_PER_LOOK:
+            # What waits for workers that are not there may be any number, and would hide all that came after it.
+            served = {worker.location for worker in workers if worker.queues}
+            known = {tick.tick_id for tick in found}
+            more = self.instance.storage.ticks.open(TICKS_PER_LOOK, now - QUIET, served)
+            found += [tick for tick in more if tick.tick_id not in known]
+        return found
 
     def _end_lost(self, started: Sequence[Tick], workers: Iterable[WorkerRow], now: datetime) -> list[Tick]:
         """End the ticks that hang, or whose worker died. Returns those whose lane is free by that."""

@@ -157,9 +157,14 @@ class TickStore:
         freed = sa.update(ticks).where(held).values(**_FREE, tries=ticks.c.tries - 1)
         return self._database.transact(lambda connection: connection.execute(freed).rowcount) if tick_ids else 0
 
-    def open(self, limit: int, sent_before: datetime) -> list[Tick]:
-        """Return open ticks to look after, oldest first: all STARTED ones, and PENDING ones not sent since a time."""
+    def open(self, limit: int, sent_before: datetime, locations: Collection[str] | None = None) -> list[Tick]:
+        """Return open ticks to look after, oldest first: all STARTED ones, and PENDING ones not sent since a time.
+
+        With ``locations``, of the PENDING ones only theirs.
+        """
         unsent = sa.or_(ticks.c.sent_at.is_(None), ticks.c.sent_at < sent_before)
+        if locations is not None:
+            unsent = sa.and_(unsent, ticks.c.location.in_(sorted(locations)))
         looked_for = sa.and_(_OPEN, sa.or_(_STARTED, unsent))
         return self._read(sa.select(ticks).where(looked_for).order_by(ticks.c.planned_at, ticks.c.tick_id).limit(limit))
 

@@ -14,6 +14,7 @@ from orchord.storage.values import WorkerRow
 from orchord.testing.fake_courier import FakeCourier
 from orchord.ticks import InstigatorKey, InstigatorKind, NewTick, Tick, TickStatus
 from orchord.wire import ticks_queue
+from orchord_beat import tick_watch as module
 from orchord_beat.monitor import DEAD_AFTER
 from orchord_beat.tick_watch import MOST_TRIES, OVERDUE_GRACE, QUIET, TickWatch
 
@@ -207,3 +208,15 @@ def test_without_a_broker_the_next_look_tries_again(watched: Watched) -> None:
     assert watched.look() == []
     watched.courier.is_away = False
     assert watched.look() == [tick.tick_id]
+
+
+def test_ticks_of_a_location_without_workers_hide_no_others(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TICKS_PER_LOOK", 5)
+    far = InstigatorKey("far", InstigatorKind.SENSOR, "on_runs")
+    old = watched.wall.now - timedelta(hours=1)
+    watched.instance.storage.ticks.make([NewTick(far, f"run:{number}", old, 60.0) for number in range(8)])
+    lost, hanging = watched.tick(SCHEDULE, 1), watched.tick(SCHEDULE, 2)
+    watched.claim(hanging)
+    assert watched.look() == [lost.tick_id]
+    watched.look(after=timedelta(seconds=60) + OVERDUE_GRACE + 2 * SECOND)
+    assert watched.stored(hanging).status is TickStatus.FAILURE
