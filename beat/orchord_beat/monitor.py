@@ -32,10 +32,10 @@ DEAD_AFTER = timedelta(seconds=10)
 QUIET = timedelta(seconds=4)
 # With messages in the queue, the run may only be waiting its turn: it is looked at this much later, then ever rarer.
 QUIET_WHEN_BUSY = timedelta(seconds=60)
+LONGEST_QUIET = timedelta(minutes=10)
 # After the broker was flushed, for the runs that were begun before: messages in the queue say nothing of theirs.
 QUIET_WHEN_EMPTIED = timedelta(seconds=1)
 HASTE_AFTER_FLUSH = timedelta(seconds=60)
-LONGEST_QUIET = timedelta(minutes=10)
 RUNS_PER_LOOK = 500
 NOT_LAUNCHED = (RunStatus.QUEUED, RunStatus.NOT_STARTED)
 
@@ -44,12 +44,14 @@ NOT_LAUNCHED = (RunStatus.QUEUED, RunStatus.NOT_STARTED)
 class Watched:
     """What the monitor remembers of an unfinished run between two looks.
 
-    ``times_sent`` counts messages sent in vain: it starts again when the run went on after one.
+    ``times_sent`` counts messages sent in vain: it starts again when the run went on after one. ``restored_for`` is the
+    loss after which its joins were restored.
     """
 
     last_look_at: datetime | None = None
     sent_at: datetime | None = None
     times_sent: int = 0
+    restored_for: datetime | None = None
 
 
 @dataclass
@@ -79,6 +81,7 @@ class Monitor:
             logger.warning("The broker or the result backend does not hold what it held before")
             self._emptied_at = now
         runs = self._next_page()
+        self._restore_joins(runs)
         living = self.instance.storage.workers.alive(now - DEAD_AFTER)
         served = {worker.location for worker in living if worker.takes_steps}
         waiting = {location: self.waiting_messages(location) for location in {run.location for run in runs}}
@@ -103,6 +106,19 @@ class Monitor:
             self.watched = {run_id: self.watched[run_id] for run_id in self._round}
             self._page_end, self._round = None, set()
         return runs
+
+    def _restore_joins(self, runs: Sequence[Run]) -> None:
+        """Give back what the joins of runs have lost, so that each waits for its steps, and not for a look at it."""
+        for run in runs:
+            watched = self.watched[run.run_id]
+            if self._is_hit(run) and watched.restored_for != self._emptied_at:
+                try:
+                    self.mender.restore_joins(self.mender.runner.contexts.of(run))
+                except UnavailableError:
+                    raise
+                except OrchordError as error:
+                    logger.error("The joins of run %s cannot be restored: %s", run.run_id, error)
+                watched.restored_for = self._emptied_at
 
     def _fail_orphaned(self, runs: Sequence[Run], living: set[str], now: datetime) -> None:
         """End the runs whose own processes have died."""
@@ -150,16 +166,25 @@ class Monitor:
 
     def _patience(self, run: Run, watched: Watched, waiting: int, now: datetime) -> timedelta:
         pause = QUIET if waiting == 0 else QUIET_WHEN_BUSY
-        if self._emptied_at is not None and run.created_at <= self._emptied_at:
+        if self._is_hit(run) and (self._is_in_haste(now) or not self._was_sent_since_loss(watched)):
             pause = self._quiet(run, now)
         doubled: timedelta = pause * 2 ** min(watched.times_sent, 10)
         return min(doubled, LONGEST_QUIET)
 
     def _quiet(self, run: Run, now: datetime) -> timedelta:
         """Return for how long nothing must have happened in a run before it is taken for stuck."""
-        emptied = self._emptied_at
-        is_hit = emptied is not None and run.created_at <= emptied and now - emptied < HASTE_AFTER_FLUSH
-        return QUIET_WHEN_EMPTIED if is_hit else QUIET
+        return QUIET_WHEN_EMPTIED if self._is_hit(run) and self._is_in_haste(now) else QUIET
+
+    def _is_hit(self, run: Run) -> bool:
+        return self._emptied_at is not None and run.created_at <= self._emptied_at
+
+    def _is_in_haste(self, now: datetime) -> bool:
+        return self._emptied_at is not None and now - self._emptied_at < HASTE_AFTER_FLUSH
+
+    def _was_sent_since_loss(self, watched: Watched) -> bool:
+        """Return whether the run's messages are in the queue with all others, as far as can be known."""
+        emptied, sent_at = self._emptied_at, watched.sent_at
+        return emptied is not None and sent_at is not None and sent_at >= emptied
 
     def _mend(self, run: Run, now: datetime, *, sends: bool) -> int:
         watched = self.watched[run.run_id]

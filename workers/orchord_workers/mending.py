@@ -27,6 +27,8 @@ from orchord.spi import (
     StartStep,
     StepMessage,
     StepResult,
+    follow,
+    joins_of,
     utc_now,
 )
 from orchord_workers.contexts import RunContext
@@ -42,6 +44,7 @@ LOST = "AttemptLost"
 STOPPED = "WorkerStopped"
 RETRY_GRACE = timedelta(seconds=2)
 IN_PROCESS_EXECUTOR = "in_process_executor"
+UNDER_WAY = (RunStatus.STARTING, RunStatus.STARTED)
 
 
 class ProcessEnd(StrEnum):
@@ -169,6 +172,32 @@ class Mender:
             elif sends and command.step_key not in waiting:
                 sent += self._send_if_idle(context, machine, command, attempts)
         return Mended(sent, newest)
+
+    def restore_joins(self, context: RunContext) -> int:
+        """Give the result backend again what it held of a run's joins. Returns how many parts that were.
+
+        For when it may have lost that. A part that is there already is not counted twice.
+        """
+        run = self.storage.runs.get(context.run.run_id)
+        is_sent_as_steps = run.executor != IN_PROCESS_EXECUTOR and EXECUTED_BY_TAG not in run.tags
+        if run.status not in UNDER_WAY or not is_sent_as_steps or not joins_of(context.plan):
+            return 0
+        # The sizes before the attempts are read: who ends a step from now on completes its join by itself.
+        self.runner.canvas.prepare(run, context.plan)
+        latest = latest_attempts(self.storage.attempts.of_run(run.run_id))
+        ends = ends_of(latest.values())
+        parts = {
+            (join.target, join.source): join
+            for key, end in ends.items()
+            if key in context.plan.by_key
+            for join in follow(context.plan, key, end, run.inherited).joins
+            if join.target not in latest
+        }
+        for join in parts.values():
+            completed = self.runner.canvas.return_part(run, join)
+            if completed is not None:
+                self.runner.canvas.send_body(run, context.plan, completed)
+        return len(parts)
 
     def _send_if_idle(
         self, context: RunContext, machine: RunMachine, command: StartStep, attempts: list[Attempt]

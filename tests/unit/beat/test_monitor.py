@@ -44,6 +44,11 @@ class RecordingMender:
     lost: list[Attempt] = field(default_factory=list)
     newest: datetime | None = None
     counted: list[bool] = field(default_factory=list)
+    restored: list[str] = field(default_factory=list)
+
+    def restore_joins(self, context: Run) -> int:
+        self.restored.append(context.run_id)
+        return 0
 
     def mend(self, context: Run, *, quiet: timedelta, sends: bool) -> Mended:
         self.looked_at.append(context.run_id)
@@ -300,3 +305,43 @@ def test_steps_are_sent_only_where_a_worker_would_take_them(instance: OrchordIns
     instance.storage.workers.beat(WorkerRow("w", "host", 1, "here", ("steps.here",), clock.now, clock.now))
     monitor.look()
     assert mender.sends == [False, True]
+
+
+def test_joins_are_restored_once_after_each_loss_for_the_runs_begun_before_it(
+    instance: OrchordInstance, clock: Clock
+) -> None:
+    mender, losses = RecordingMender(), [True]
+    monitor = Monitor(  # type: ignore[arg-type]
+        instance, mender, lambda location: 5, lambda: bool(losses) and losses.pop()
+    )
+    first = a_run(instance, clock)
+    clock.forward(timedelta(seconds=1))
+    monitor.look()
+    clock.forward(timedelta(seconds=1))
+    second = a_run(instance, clock)
+    for _ in range(3):
+        clock.forward(timedelta(seconds=1))
+        monitor.look()
+    assert mender.restored == [first]
+    losses.append(True)
+    clock.forward(timedelta(seconds=1))
+    monitor.look()
+    assert sorted(mender.restored) == sorted([first, first, second])
+
+
+def test_after_a_loss_a_run_that_was_sent_again_waits_its_turn_like_any_other(
+    instance: OrchordInstance, clock: Clock
+) -> None:
+    mender, losses = RecordingMender(), [True]
+    monitor = Monitor(  # type: ignore[arg-type]
+        instance, mender, lambda location: 5, lambda: bool(losses) and losses.pop()
+    )
+    a_run(instance, clock)
+    clock.forward(QUIET_WHEN_EMPTIED)
+    monitor.look()
+    clock.forward(module.HASTE_AFTER_FLUSH)
+    before = len(mender.looked_at)
+    for _ in range(int(QUIET_WHEN_BUSY.total_seconds()) - 1):
+        clock.forward(timedelta(seconds=1))
+        monitor.look()
+    assert len(mender.looked_at) == before, "its message is behind others in the queue"
