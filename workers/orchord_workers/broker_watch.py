@@ -60,6 +60,10 @@ class BrokerWatch:
                 try:
                     return int(connection.default_channel.queue_declare(queue=queue, passive=True).message_count)
                 except connection.channel_errors as error:
+                    if queue == MARK_QUEUE and "WRONGTYPE" in str(error):
+                        # Somebody else's key has our name: without a mark, nothing would be mended any more.
+                        connection.default_channel.client.delete(MARK_QUEUE)
+                        return 0
                     if isinstance(error, redis.exceptions.RedisError):
                         raise
                     # No such queue, as after a flush of the broker: nothing waits in it. The refusal costs the channel.
