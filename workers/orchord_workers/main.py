@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.sharedctypes import Value
 from typing import Any
 
@@ -20,6 +20,7 @@ from celery.platforms import SecurityWarning
 
 from orchord.spi import (
     PLAIN_QUEUE,
+    CodeLocation,
     CodeLocationLoadError,
     ErrorInfo,
     Heartbeat,
@@ -37,7 +38,7 @@ from orchord_workers.orphans import OrphanReports
 from orchord_workers.process import WorkerProcess
 from orchord_workers.stopping import GRACE_SECONDS, Stopper
 from orchord_workers.tasks import register_tasks
-from orchord_workers.ticks.template import tick_fleet
+from orchord_workers.ticks.template import TickFleet, tick_fleet
 from orchord_workers.ticks.worker import run_tick_worker
 
 logger = logging.getLogger(__name__)
@@ -67,36 +68,21 @@ def run_worker(
         CodeLocationLoadError: the user code cannot be imported. The location shows the error.
     """
     instance = OrchordInstance.from_home(settings)
-    try:
-        code = load_location(target)
-    except CodeLocationLoadError as error:
-        instance.storage.locations.put_error(
-            target.location_name, ErrorInfo("CodeLocationLoadError", str(error), error.user_traceback)
-        )
-        instance.dispose()
-        raise
-    instance.storage.locations.put(code.snapshot)
+    code = _loaded(instance, target)
     if only == "ticks":
         instance.dispose()
         run_tick_worker(settings, code, log_level=log_level)
         return
     names = queues or (PLAIN_QUEUE, *instance.config.celery.queues)
     fleet = tick_fleet(settings, code, log_level) if only is None and PLAIN_QUEUE in names else None
+    # No connection may be open while the fleet and the pool fork.
+    instance.storage.dispose()
     if fleet is not None:
-        instance.storage.dispose()
         fleet.start()
-    app = make_app(instance.config.celery, location=code.name)
     consumed = tuple(dict.fromkeys(steps_queue(code.name, name) for name in names))
     watched = Value("b", 0, lock=False)
-    process = WorkerProcess(app, settings, code, is_watched=lambda: bool(watched.value))
-    app.conf.orchord_worker_id = process.worker_id
-    app.conf.orchord_interrupts = process.interrupts
-    lost = LostChildren(instance, app, process.worker_id, process.interrupts.board)
-    app.conf.orchord_lost_children = lost
-    register_tasks(process)
-    # Celery warns root of pickled messages, which are code; ours are JSON alone.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
-    worker = app.Worker(
+    process = _process(instance, settings, code, consumed[0], lambda: bool(watched.value))
+    worker = process.app.Worker(
         hostname=f"{code.name}@{process.worker_id}",
         concurrency=concurrency or instance.config.celery.worker_concurrency or 2,
         queues=list(consumed),
@@ -106,12 +92,66 @@ def run_worker(
         without_mingle=True,
         quiet=True,
     )
+    on_beat = _on_beat(instance, process, worker, watched, fleet)
+    _connect_signals(process, Heartbeat(instance.storage, process.worker_id, code.name, consumed, on_beat))
+    try:
+        worker.start()
+    finally:
+        if fleet is not None:
+            fleet.stop()
+    instance.dispose()
+    if worker.exitcode:
+        sys.exit(worker.exitcode)
+
+
+def _loaded(instance: OrchordInstance, target: LocationTarget) -> CodeLocation:
+    """Load the user's code, and publish what it is or why it cannot be had."""
+    try:
+        code = load_location(target)
+    except CodeLocationLoadError as error:
+        instance.storage.locations.put_error(
+            target.location_name, ErrorInfo("CodeLocationLoadError", str(error), error.user_traceback)
+        )
+        instance.dispose()
+        raise
+    instance.storage.locations.put(code.snapshot)
+    return code
+
+
+def _process(
+    instance: OrchordInstance, settings: Settings, code: CodeLocation, own_queue: str, is_watched: Callable[[], bool]
+) -> WorkerProcess:
+    """Make what the parent and its pool children share, and the Celery app with its tasks.
+
+    Args:
+        instance: The parent's instance.
+        settings: Where the instance lives.
+        code: The location's code.
+        own_queue: Where the worker reports its own dead children: a queue that it takes from itself.
+        is_watched: Whether somebody follows the worker's task events.
+    """
+    app = make_app(instance.config.celery, location=code.name)
+    app.conf.task_default_queue = own_queue
+    process = WorkerProcess(app, settings, code, is_watched=is_watched)
+    app.conf.orchord_worker_id = process.worker_id
+    app.conf.orchord_interrupts = process.interrupts
+    app.conf.orchord_lost_children = LostChildren(instance, app, process.worker_id, process.interrupts.board)
+    register_tasks(process)
+    # Celery warns root of pickled messages, which are code; ours are JSON alone.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    return process
+
+
+def _on_beat(
+    instance: OrchordInstance, process: WorkerProcess, worker: Any, watched: Any, fleet: TickFleet | None
+) -> Callable[[], None]:
+    """Return what the parent looks after with each heartbeat: watchers, work that must stop, orphans, ticks."""
+    lost: LostChildren = process.app.conf.orchord_lost_children
 
     def attend_to(process_id: int, run_id: str) -> None:
         when_idle(worker, lambda: lost.attend(process_id, run_id))
 
     orphans = OrphanReports(instance, process.worker_id, lambda: pool_children(worker), attend_to)
-
     longest_grace = instance.config.run_monitoring.cancel_timeout_seconds or GRACE_SECONDS
     stopper = Stopper(instance, process.interrupts, process.worker_id, min(GRACE_SECONDS, longest_grace))
 
@@ -123,18 +163,7 @@ def run_worker(
             logger.error("The process that keeps the tick worker has died: this worker stops, to be started again")
             os.kill(os.getpid(), signal.SIGTERM)
 
-    heartbeat = Heartbeat(instance.storage, process.worker_id, code.name, consumed, on_beat)
-    _connect_signals(process, heartbeat)
-    # No connection may be open while the pool forks.
-    instance.storage.dispose()
-    try:
-        worker.start()
-    finally:
-        if fleet is not None:
-            fleet.stop()
-    instance.dispose()
-    if worker.exitcode:
-        sys.exit(worker.exitcode)
+    return on_beat
 
 
 def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
