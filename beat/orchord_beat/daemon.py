@@ -50,9 +50,10 @@ logger = logging.getLogger(__name__)
 STOP_SECONDS = 4.0
 # A change of a run is told at once when its end is published, and within this time when it is not.
 CHANGES_SECONDS = 1.0
-# The queue loop says itself when it looks again; one turn may launch thousands of runs.
+# The queue loop says itself when it looks again.
 QUEUE_SECONDS = 5.0
-QUEUE_STUCK_SECONDS = 600.0
+# One turn may launch thousands of runs, or take away as many with what they printed.
+LONG_TURN_SECONDS = 600.0
 STUCK_EXIT_STATUS = 70
 
 
@@ -95,15 +96,16 @@ class Daemon:
         self._wakes.on(WAKE_CHANGES, changes.wake)
         self._wakes.on(WAKE_CLOCK, self._read_again)
         look = QueueLoop(self.instance, self._process).run_once
-        queue = Loop("queue", look, QUEUE_SECONDS, stuck_after_seconds=QUEUE_STUCK_SECONDS)
+        queue = Loop("queue", look, QUEUE_SECONDS, stuck_after_seconds=LONG_TURN_SECONDS)
         self._wakes.on(WAKE_QUEUE, queue.wake)
+        purge = Retention(self.instance).purge
         watch = TickWatch(self.instance, self.waiting_messages, self._vigil)
         return [
             changes,
             queue,
             Loop("ticks", watch.look, tick_watch.LOOK_SECONDS, leads),
             Loop("monitor", self._monitoring(), monitoring.LOOK_SECONDS, leads),
-            Loop("retention", Retention(self.instance).purge, retention.LOOK_SECONDS, leads),
+            Loop("retention", purge, retention.LOOK_SECONDS, leads, stuck_after_seconds=LONG_TURN_SECONDS),
         ]
 
     def _monitoring(self) -> Callable[[], None]:

@@ -5,6 +5,7 @@ A step's own time limit is held by the process that runs it.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Iterable, Mapping
@@ -103,16 +104,19 @@ def judged(
 
 def max_runtime_seconds(run: Run, settings: RunMonitoringSettings) -> float | None:
     """Return how long a run may take: by its tag, else by the instance file; None: no limit."""
-    seconds = float(settings.max_runtime_seconds)
-    if MAX_RUNTIME_TAG in run.tags:
-        try:
-            seconds = float(run.tags[MAX_RUNTIME_TAG])
-        except ValueError:
-            logger.warning(
-                "Run %s: its tag %s is '%s', which is no number of seconds",
-                *(run.run_id, MAX_RUNTIME_TAG, run.tags[MAX_RUNTIME_TAG]),
-            )
+    tagged = _seconds_of_tag(run.run_id, run.tags[MAX_RUNTIME_TAG]) if MAX_RUNTIME_TAG in run.tags else None
+    seconds = float(settings.max_runtime_seconds) if tagged is None else tagged
     return seconds if 0 < seconds < math.inf else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _seconds_of_tag(run_id: str, text: str) -> float | None:
+    """Read the tag of a run; of one that is no number, tell once: the run is looked at each second."""
+    try:
+        return float(text)
+    except ValueError:
+        logger.warning("Run %s: its tag %s is '%s', which is no number of seconds", run_id, MAX_RUNTIME_TAG, text)
+        return None
 
 
 def _is_over(since: datetime, limit_seconds: int, now: datetime) -> bool:

@@ -61,3 +61,9 @@ def test_the_tag_goes_before_the_instance_file() -> None:
     assert max_runtime_seconds(a_run(RunStatus.STARTED, 1, tags={"orchord/max_runtime": "5"}), SETTINGS) == 5
     assert max_runtime_seconds(a_run(RunStatus.STARTED, 1, tags={"orchord/max_runtime": "0"}), SETTINGS) is None
     assert max_runtime_seconds(a_run(RunStatus.STARTED, 1, tags={"orchord/max_runtime": "soon"}), SETTINGS) == 100
+
+
+def test_a_tag_that_is_no_number_is_told_of_once_and_the_instance_file_holds(caplog: pytest.LogCaptureFixture) -> None:
+    run = a_run(RunStatus.STARTED, 1, tags={"orchord/max_runtime": "soon"})
+    assert [max_runtime_seconds(run, SETTINGS) for _ in range(3)] == [100.0] * 3
+    assert caplog.text.count("its tag orchord/max_runtime is 'soon', which is no number of seconds") == 1
