@@ -52,7 +52,7 @@ STOP_SECONDS = 4.0
 CHANGES_SECONDS = 1.0
 # The queue loop says itself when it looks again.
 QUEUE_SECONDS = 5.0
-# One turn may launch thousands of runs, or take away as many with what they printed.
+# One turn may launch or stop thousands of runs, or take away as many with what they printed.
 LONG_TURN_SECONDS = 600.0
 STUCK_EXIT_STATUS = 70
 
@@ -92,7 +92,7 @@ class Daemon:
         """Return the loops beside the clock, and let those that can be woken hear their calls."""
         leads = self._leadership.leads
         dispatcher = Dispatcher(self.instance, (RunRetries(self.instance).consider,))
-        changes = Loop("changes", dispatcher.dispatch, CHANGES_SECONDS, leads)
+        changes = Loop("changes", dispatcher.dispatch, CHANGES_SECONDS, leads, stuck_after_seconds=LONG_TURN_SECONDS)
         self._wakes.on(WAKE_CHANGES, changes.wake)
         self._wakes.on(WAKE_CLOCK, self._read_again)
         look = QueueLoop(self.instance, self._process).run_once
@@ -104,7 +104,7 @@ class Daemon:
             changes,
             queue,
             Loop("ticks", watch.look, tick_watch.LOOK_SECONDS, leads),
-            Loop("monitor", self._monitoring(), monitoring.LOOK_SECONDS, leads),
+            Loop("monitor", self._monitoring(), monitoring.LOOK_SECONDS, leads, stuck_after_seconds=LONG_TURN_SECONDS),
             Loop("retention", purge, retention.LOOK_SECONDS, leads, stuck_after_seconds=LONG_TURN_SECONDS),
         ]
 

@@ -57,12 +57,17 @@ class Loop:
         try:
             wanted = self.work()
         except UnavailableError as error:
-            return self._failed(f"{type(error).__name__}: {error}", "Loop '%s' cannot work now: %s", error)
+            if self._is_to_be_told():
+                logger.warning("Loop '%s' cannot work now: %s", self.name, error)
+            return self._failed(error)
         except Exception as error:  # boundary: a fault of ours in one loop must not end the others
-            logger.exception("Loop '%s' failed", self.name)
-            return self._failed(f"{type(error).__name__}: {error}")
+            if self._is_to_be_told():
+                logger.exception("Loop '%s' failed", self.name)
+            return self._failed(error)
         finally:
             self._busy_since = None
+        if self._faults > 1:
+            logger.info("Loop '%s' works again, after %s faults", self.name, self._faults)
         self._faults, self.error = 0, None
         return self.pause_seconds if wanted is None else wanted
 
@@ -80,10 +85,12 @@ class Loop:
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
-    def _failed(self, text: str, log: str | None = None, *details: object) -> float:
-        if log is not None:
-            logger.warning(log, self.name, *details)
-        self.error = text
+    def _is_to_be_told(self) -> bool:
+        """Return whether a fault goes into the log: the first, then ever rarer. All are told in the daemon's row."""
+        return self._faults & (self._faults + 1) == 0
+
+    def _failed(self, error: Exception) -> float:
+        self.error = f"{type(error).__name__}: {error}"
         self._faults += 1
         doubled: float = FIRST_BACK_OFF_SECONDS * 2 ** min(self._faults - 1, 10)
         return min(doubled, self.longest_back_off_seconds)

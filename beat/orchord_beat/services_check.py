@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchord.spi import OrchordInstance, StorageUnavailableError, UnavailableError, known_daemons
+from orchord.spi import OrchordError, OrchordInstance, StorageUnavailableError, UnavailableError, known_daemons
 from orchord_beat.findings import Finding
 
 
@@ -20,6 +20,8 @@ def service_findings(instance: OrchordInstance) -> Iterator[Finding]:
         instance.run_launcher.check()
     except UnavailableError as error:
         yield Finding("broker", str(error), None, "Start it, or correct `celery: broker` in orchord.yaml.")
+    except OrchordError as error:
+        yield Finding("run launcher", str(error), None, "Correct `run_launcher` in orchord.yaml.")
     if database is None:
         yield from _daemons(instance)
         yield from _locations(instance)

@@ -102,7 +102,7 @@ class TickWatch:
         return ended
 
     def _end(self, tick: Tick, error: ErrorInfo, now: datetime, *, tries_left: int) -> None:
-        status = self.instance.storage.ticks.give_up(tick.tick_id, error, now, tries_left=tries_left)
+        status = self.instance.storage.ticks.give_up(tick.tick_id, error, now, tries_left=tries_left, token=tick.token)
         if status is not None:
             logger.warning(
                 "Tick %s of %s '%s' is %s: %s",

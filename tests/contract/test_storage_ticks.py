@@ -467,6 +467,13 @@ class TestGivingUp:
         clock.claimed(stored)
         assert ticks.give_up(tick.tick_id, self.ERROR, life.now(), tries_left=1) is TickStatus.FAILURE
 
+    def test_a_tick_that_was_claimed_anew_is_left_alone(self, clock, ticks, life):
+        seen = clock.claimed(clock.made())
+        assert ticks.give_up(seen.tick_id, self.ERROR, life.now(), tries_left=1) is TickStatus.PENDING
+        assert ticks.claim(seen.tick_id, "another", "worker", life.now()) is not None
+        assert ticks.give_up(seen.tick_id, self.ERROR, life.now(), token=seen.token) is None
+        assert ticks.give_up(seen.tick_id, self.ERROR, life.now(), token="another") is TickStatus.FAILURE
+
     def test_a_tick_given_up_frees_its_lane(self, clock, ticks, life):
         first, second = (clock.made(f"push:{number}", SENSOR, lane="sensor:files") for number in (1, 2))
         clock.claimed(first)

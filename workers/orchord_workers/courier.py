@@ -1,6 +1,6 @@
-"""The courier over Celery: ticks to tick workers, wake-up calls to daemons, interruptions to who holds attempts.
+"""The courier over Celery: ticks to tick workers, wake-up calls to daemons.
 
-Runs themselves are handed over by launcher.py; how a worker interrupts is interrupts.py.
+Runs themselves are handed over, and stopped, by launcher.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from celery import Celery
 from orchord.spi import (
     TICKS_TASK,
     WAKE_CHANNEL,
-    Attempt,
     BrokerUnavailableError,
     Courier,
     InstigatorKind,
@@ -62,17 +61,6 @@ class CeleryCourier(Courier):
                 self.app.backend.client.publish(WAKE_CHANNEL, what)
         except BrokerUnavailableError as error:
             logger.warning("The daemon could not be woken for %s: %s", what, error)
-
-    def interrupt(self, run_id: str, attempts: Sequence[Attempt]) -> None:
-        """Ask the workers that hold these attempts to stop them. A failure is only logged."""
-        holders = [[attempt.worker_id, attempt.process_id] for attempt in attempts]
-        if not holders:
-            return
-        try:
-            with broker_errors_translated(self.app):
-                self.app.control.broadcast("orchord_interrupt", arguments={"run_id": run_id, "holders": holders})
-        except BrokerUnavailableError as error:
-            logger.warning("The steps of run %s could not be interrupted at once: %s", run_id, error)
 
     def dispose(self) -> None:
         """Give back connections."""

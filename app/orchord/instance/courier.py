@@ -1,4 +1,4 @@
-"""The port by which servers speak to workers and daemons beside launching runs: ticks, wake-up calls, interruptions.
+"""The port by which servers speak to workers and daemons beside launching runs: ticks and wake-up calls.
 
 The implementation lives in the workers' package and is loaded by its name. Whatever a courier loses, the daemon finds
 in the database: a call only makes things quick.
@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchord.runs import Attempt
 from orchord.ticks import Tick
 
 if TYPE_CHECKING:
@@ -34,10 +33,6 @@ class Courier(ABC):
     @abstractmethod
     def wake(self, what: str) -> None:
         """Wake the daemons: one of the WAKE words of orchord.wire. A failure is only logged."""
-
-    @abstractmethod
-    def interrupt(self, run_id: str, attempts: Sequence[Attempt]) -> None:
-        """Ask the processes that hold these RUNNING attempts to stop them. A failure is only logged."""
 
     @abstractmethod
     def dispose(self) -> None:

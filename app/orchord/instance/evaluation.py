@@ -86,7 +86,7 @@ def evaluate(
         raise
     except TickTimeLimitExceeded as late:
         error = ErrorInfo("TickTimeLimitExceeded", str(late), error_info(late, _masker(code)).stack)
-    except (Exception, SystemExit) as fault:  # noqa: BLE001 - the user's function, what it returns, and its resources
+    except (Exception, SystemExit, KeyboardInterrupt) as fault:  # noqa: BLE001 - the user's function, what it returns, and its resources
         error = error_info(fault, _masker(code))
     if log.records:
         data["log"] = _masker(code).data(log.records)

@@ -63,7 +63,7 @@ class PoolStore:
     def claim(self, claim: Claim, want_run: bool = False) -> ClaimResult:
         """Take an attempt together with a slot of its pool, or put its step among the pool's waiters.
 
-        A step that waits already keeps its place. Nobody goes before a waiter that was called or comes first.
+        A step that waits already keeps its place. No newcomer of its rank goes before a waiter.
         """
         pool = claim.pool
         assert pool is not None

@@ -121,7 +121,9 @@ class TickStore:
         """
         return self._database.transact(lambda connection: end_ticks(connection, ends)) if ends else []
 
-    def give_up(self, tick_id: int, error: ErrorInfo, at: datetime, *, tries_left: int = 0) -> TickStatus | None:
+    def give_up(
+        self, tick_id: int, error: ErrorInfo, at: datetime, *, tries_left: int = 0, token: str | None = None
+    ) -> TickStatus | None:
         """End an open tick from outside: its time is over, or its worker is dead. Its late end is refused.
 
         Args:
@@ -130,14 +132,18 @@ class TickStore:
             at: When.
             tries_left: How many further tries it may have: a tick that was tried no more often than this goes back
                 to PENDING instead.
+            token: The token that it was seen with; one that was claimed anew meanwhile is left alone.
 
         Returns:
-            The tick's status from now on, or None when it was not open.
+            The tick's status from now on, or None when it was not open, or no longer held by this token.
         """
+        is_it = (
+            ticks.c.tick_id == tick_id if token is None else sa.and_(ticks.c.tick_id == tick_id, ticks.c.token == token)
+        )
         may_try_again = sa.and_(_STARTED, ticks.c.tries <= tries_left)
-        again = sa.update(ticks).where(ticks.c.tick_id == tick_id, may_try_again).values(_FREE)
+        again = sa.update(ticks).where(is_it, may_try_again).values(_FREE)
         failed = {"status": TickStatus.FAILURE.value, "error": encode_error(error), "ended_at": at}
-        over = sa.update(ticks).where(ticks.c.tick_id == tick_id, _OPEN).values(failed).returning(*ticks.c)
+        over = sa.update(ticks).where(is_it, _OPEN).values(failed).returning(*ticks.c)
 
         def work(connection: sa.Connection) -> TickStatus | None:
             if connection.execute(again).rowcount:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from orchord.errors import BrokerUnavailableError
 from orchord.instance.courier import Courier
-from orchord.runs import Attempt
 from orchord.ticks import Tick
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ class FakeCourier(Courier):
     Attributes:
         ticks: the ticks that were sent, in order.
         woken: the words by which daemons were woken.
-        interrupted: run ids with the attempts to stop.
         is_away: set it, and sending fails as it does without a broker.
         on_ticks: is called with ticks that are sent, such as to end them as a tick worker would.
     """
@@ -32,7 +30,6 @@ class FakeCourier(Courier):
         super().__init__(instance)
         self.ticks: list[Tick] = []
         self.woken: list[str] = []
-        self.interrupted: list[tuple[str, tuple[Attempt, ...]]] = []
         self.is_away = False
         self.on_ticks: Callable[[Sequence[Tick]], None] = lambda ticks: None
 
@@ -50,10 +47,6 @@ class FakeCourier(Courier):
     def wake(self, what: str) -> None:
         """Keep the word."""
         self.woken.append(what)
-
-    def interrupt(self, run_id: str, attempts: Sequence[Attempt]) -> None:
-        """Keep who was to be interrupted."""
-        self.interrupted.append((run_id, tuple(attempts)))
 
     def dispose(self) -> None:
         """Nothing is held."""

@@ -40,6 +40,22 @@ def test_the_back_off_has_an_end() -> None:
     assert Loop("urgent", work, 0.5, longest_back_off_seconds=0.5).turn() == 0.5
 
 
+def test_a_fault_that_goes_on_is_told_ever_rarer_and_its_end_once(caplog: pytest.LogCaptureFixture) -> None:
+    left = [100]
+
+    def work() -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise BrokerUnavailableError("away")
+
+    loop = Loop("working", work, 0.5)
+    with caplog.at_level("INFO"):
+        for _ in range(102):
+            loop.turn()
+    assert caplog.text.count("cannot work now") == 7
+    assert caplog.text.count("works again, after 100 faults") == 1
+
+
 def test_work_says_itself_when_it_goes_on() -> None:
     assert Loop("working", lambda: 0.0, 5.0).turn() == 0.0
 

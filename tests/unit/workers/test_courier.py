@@ -12,7 +12,6 @@ from orchord.embedded.processes import free_port
 from orchord.errors import BrokerUnavailableError
 from orchord.events import utc_now
 from orchord.instance import OrchordInstance
-from orchord.runs import Attempt
 from orchord.settings import Settings
 from orchord.testing.fake_courier import FakeCourier
 from orchord.ticks import InstigatorKey, InstigatorKind, Tick, TickStatus
@@ -46,7 +45,6 @@ def test_a_broker_that_is_away_is_told_for_ticks_and_logged_for_hints(tmp_path: 
             courier.send_ticks([tick(1, InstigatorKind.SENSOR)])
         with caplog.at_level(logging.WARNING):
             courier.wake("clock")
-            courier.interrupt("run", [])
         assert "The daemon could not be woken for clock" in caplog.text
 
 
@@ -56,11 +54,10 @@ def test_the_fake_courier_keeps_what_it_is_given(tmp_path: Path):
     with OrchordInstance.from_home(Settings(tmp_path, True)) as instance:
         courier = instance.courier
         assert isinstance(courier, FakeCourier)
-        one, attempts = tick(1, InstigatorKind.SENSOR), list[Attempt]()
+        one = tick(1, InstigatorKind.SENSOR)
         courier.send_ticks([one])
         courier.wake("queue")
-        courier.interrupt("run", attempts)
-        assert (courier.ticks, courier.woken, courier.interrupted) == ([one], ["queue"], [("run", ())])
+        assert (courier.ticks, courier.woken) == ([one], ["queue"])
         courier.is_away = True
         with pytest.raises(BrokerUnavailableError, match="as the test wants it"):
             courier.send_ticks([one])

@@ -105,11 +105,11 @@ class TickRunner:
             if tick.tick_id == at_tick or (at_tick is None and len(held) == 1):
                 error = death_of(tick)
                 logger.error("Tick %s: %s", tick.tick_id, error.message, extra={"tick_id": tick.tick_id})
-                claims.give_up(tick.tick_id, error, utc_now())
+                claims.give_up(tick.tick_id, error, utc_now(), token=tick.token)
             elif at_tick:
                 claims.release([tick.tick_id], tick.token or "")
             else:
-                claims.give_up(tick.tick_id, death_of(tick), utc_now(), tries_left=MOST_TRIES - 1)
+                claims.give_up(tick.tick_id, death_of(tick), utc_now(), tries_left=MOST_TRIES - 1, token=tick.token)
         for lane in dict.fromkeys(tick.lane for tick in held if tick.lane is not None):
             self._go_along(lane)
 

@@ -83,6 +83,16 @@ def test_resources_are_set_up_for_a_tick_and_secrets_stay_out_of_its_error_and_l
     assert [record["message"] for record in done.end.data["log"]] == ["opening with ******"]
 
 
+@pytest.mark.parametrize("leaving", [SystemExit, KeyboardInterrupt])
+def test_a_function_that_wants_to_end_the_process_fails_its_tick(tried, leaving):
+    @dg.sensor(job=idle)
+    def rude(context):
+        raise leaving("enough")
+
+    done = tried(rude)
+    assert (done.end.status, done.end.error.cls_name) == (TickStatus.FAILURE, leaving.__name__)
+
+
 def test_the_log_of_a_tick_is_bounded_and_goes_to_the_process_log_too(tried, caplog):
     @dg.sensor(job=idle)
     def chatty(context):
