@@ -35,7 +35,8 @@ down:
 	@test ! -x $(BIN)/python || $(BIN)/python examples/dev_stack.py down
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist worksteal tests/e2e tests/integration
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/e2e --ignore=tests/integration
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import psycopg2
 import pytest
@@ -41,6 +41,11 @@ _database_numbers = itertools.count(1)
 def pytest_configure(config: pytest.Config) -> None:
     """Read ``ORCHORD_TEST_REQUIRE``, then take the product's variables out of the environment for good."""
     global _required_services
+    for_workers = getattr(config, "workerinput", None)
+    if for_workers is not None:
+        # One of several processes of pytest-xdist: the one that started it has read the variables.
+        _required_services = frozenset(for_workers["required_services"])
+        return
     named = {name.strip() for name in os.environ.get("ORCHORD_TEST_REQUIRE", "").split(",") if name.strip()}
     unknown = named - set(SERVICES)
     if unknown:
@@ -48,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
     _required_services = frozenset(named)
     for name in own_variables():
         del os.environ[name]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a further process of pytest-xdist which services are required."""
+    node.workerinput["required_services"] = sorted(_required_services)
 
 
 def own_variables() -> list[str]:

@@ -8,12 +8,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from orchord.api.models.foundation import AnswerModel, RequestModel
 from orchord.api.values import Name, RunId
 from orchord.instance.pools import MOST_SLOTS, PoolView
 from orchord.storage.values import PoolHolder, PoolState, PoolWaiter
+
+
+def _whole(value: Any) -> Any:
+    # In JSON 3.0 is a whole number too, while true and "3" are none.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class PoolPath(RequestModel):
@@ -25,7 +30,9 @@ class PoolPath(RequestModel):
 class PoolLimitBody(RequestModel):
     """How many slots a pool has."""
 
-    limit: Annotated[int, Field(strict=True, ge=0, le=MOST_SLOTS)] = Field(description="0: no step of the pool starts.")
+    limit: Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=MOST_SLOTS)] = Field(
+        description="0: no step of the pool starts."
+    )
 
 
 class PoolBody(AnswerModel):
