@@ -146,9 +146,7 @@ def test_pushes_wait_for_each_other_and_keep_their_order(ticking: Ticking):
     ticks = [ticking.send("pushed", f"push:{number}", payload={"number": number}) for number in range(10)]
     ended = [ticking.ended(tick) for tick in ticks]
     assert [ticking.runs_of(tick)[0].tags["pushed"] for tick in ended] == [str(number) for number in range(10)]
-    starts = [tick.started_at for tick in ended]
-    assert starts == sorted(starts)
-    # A start is from before the wait for SQLite's one lock, so it may lie before the end of the tick that held it.
+    # Starts are no measure: a process notes its own before it waits for the lane, or for SQLite's one lock.
     assert all(one.ended_at <= other.ended_at for one, other in zip(ended, ended[1:], strict=False))
     assert ticking.evaluated("pushed", "due:9").skip_reason == "nothing was pushed"
 
