@@ -30,7 +30,7 @@ class PoolPath(RequestModel):
 class PoolLimitBody(RequestModel):
     """How many slots a pool has."""
 
-    limit: Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=MOST_SLOTS)] = Field(
+    limit: Annotated[int, Field(strict=True, ge=0, le=MOST_SLOTS), BeforeValidator(_whole)] = Field(
         description="0: no step of the pool starts."
     )
 

@@ -245,7 +245,7 @@ def test_a_wrong_filter_is_422(client: FlaskClient, query: str) -> None:
     assert client.get(f"{RUNS}?{query}").status_code == 422
 
 
-@pytest.mark.parametrize("cursor", [new_run_id(), "ffffffff-ffff-7fff-bfff-ffffffffffff"])
+@pytest.mark.parametrize("cursor", ["019a0000-0000-7000-8000-000000000000", "ffffffff-ffff-7fff-bfff-ffffffffffff"])
 def test_a_cursor_of_no_run_is_answered(client: FlaskClient, cursor: str) -> None:
     assert client.get(f"{RUNS}?cursor={cursor}").status_code in {200, 404}
 
