@@ -79,7 +79,9 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     ``step_keys`` is the selection that runs (None: the whole plan). ``asset_selection`` holds user strings of keys.
     ``inherited`` maps step keys outside the selection to the earlier run that holds their outputs. Of queued runs
     those of higher ``priority`` go first. ``pools`` are all pools of the plan; ``blocking_pools`` those of its first
-    steps, if every first step has one. ``waits_for`` says why the run is still QUEUED.
+    steps, if every first step has one. ``waits_for`` says why the run is still QUEUED. ``launcher`` names one of the
+    instance's further run launchers; empty: the instance's own. ``unit_place`` is where that launcher
+    carries out a run that is one unit of work (orchord.plan.places).
     """
 
     run_id: str
@@ -106,6 +108,8 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     pools: tuple[str, ...] = ()
     blocking_pools: tuple[str, ...] = ()
     waits_for: str | None = None
+    launcher: str = ""
+    unit_place: str = "worker"
 
     @property
     def is_finished(self) -> bool:

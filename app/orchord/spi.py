@@ -41,6 +41,7 @@ from orchord.location import CodeLocation, LocationTarget, load_location
 from orchord.plan.follow import Follow, JoinPart, StepToStart, begin, follow, joins_of
 from orchord.plan.machine import EndRun, RunMachine, SkipStep, StartStep, StepEnd, decide
 from orchord.plan.model import ExecutionPlan, Step
+from orchord.plan.places import Place, place_of, runs_as_unit
 from orchord.runs import STEP_END_STATUSES, Attempt, AttemptStatus, Part, PartStatus, Run, RunStatus
 from orchord.settings import Settings
 from orchord.storage import PoolWaiter, Storage
@@ -62,6 +63,7 @@ from orchord.storage.values import (
 from orchord.ticks import InstigatorKey, InstigatorKind, InstigatorState, InstigatorStatus, NewTick, Tick, TickStatus
 from orchord.wire import (
     END_TASK,
+    LAUNCH_TOKEN_VARIABLE,
     PLAIN_QUEUE,
     RUN_ENDED_CHANNEL,
     STEP_TASK,
@@ -74,6 +76,7 @@ from orchord.wire import (
     StepMessage,
     end_task_id,
     join_id,
+    launches_queue,
     part_to_wire,
     parts_from_wire,
     parts_to_wire,
@@ -87,6 +90,7 @@ __all__ = [
     "END_TASK",
     "EXECUTED_BY_TAG",
     "HARD_GRACE_SECONDS",
+    "LAUNCH_TOKEN_VARIABLE",
     "PLAIN_QUEUE",
     "RUN_ENDED_CHANNEL",
     "STEP_END_STATUSES",
@@ -137,6 +141,7 @@ __all__ = [
     "OrchordInstance",
     "Part",
     "PartStatus",
+    "Place",
     "PoolWaiter",
     "PreparedRun",
     "Progress",
@@ -191,13 +196,16 @@ __all__ = [
     "joins_of",
     "known_daemons",
     "latest_times",
+    "launches_queue",
     "load_location",
     "next_times",
     "part_to_wire",
     "parts_from_wire",
     "parts_to_wire",
+    "place_of",
     "retry_delay_seconds",
     "run_in_process",
+    "runs_as_unit",
     "shown_name",
     "steps_queue",
     "ticks_queue",

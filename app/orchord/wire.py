@@ -25,6 +25,9 @@ WAKE_CLOCK = "clock"
 WAKE_QUEUE = "queue"
 WAKE_CHANGES = "changes"
 
+# What a container finds in its environment: the token that its launcher holds the attempt by, to take it over with.
+LAUNCH_TOKEN_VARIABLE = "ORCHORD_LAUNCH_TOKEN"
+
 # What a location's own queue is called where queues are named: in tags, and for `orchord worker --queue`.
 PLAIN_QUEUE = "default"
 
@@ -50,6 +53,11 @@ class StepMessage(msgspec.Struct, frozen=True, array_like=True):
 def steps_queue(location: str, queue: str | None = None) -> str:
     """Return a queue that step workers of a code location consume: its plain one, or a further one by its name."""
     return f"steps.{location}" if queue in (None, PLAIN_QUEUE) else f"steps.{location}:{queue}"
+
+
+def launches_queue(place: str) -> str:
+    """Return the queue of what is to be started on a platform (docker, k8s, ecs): launcher workers consume it."""
+    return f"launches.{place}"
 
 
 def ticks_queue(location: str) -> str:

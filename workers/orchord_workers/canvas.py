@@ -24,7 +24,6 @@ from orchord.spi import (
     JoinPart,
     Part,
     Run,
-    Step,
     StepMessage,
     end_task_id,
     join_id,
@@ -36,7 +35,7 @@ from orchord.spi import (
     whole_run_task_id,
 )
 from orchord_workers.app import OrchordCelery
-from orchord_workers.routing import route_of_step
+from orchord_workers.routing import Route, route_of_step, route_of_unit
 
 
 @dataclass(frozen=True)
@@ -117,23 +116,30 @@ class Canvas:
         self._send(
             STEP_TASK,
             (parts_to_wire(parts), message.run_id, message.step_key, *numbers, *pool),
-            run,
             task_id=message.task_id,
             shadow=shown_name(run.job_name, message.step_key),
+            route=route_of_step(run, step, self.app.priorities),
             countdown=delay_seconds,
-            step=step,
         )
 
     def send_whole_run(self, run: Run, attempt: int = 1) -> None:
         """Send a run that is one unit of work."""
         self._send(
-            WHOLE_RUN_TASK, (run.run_id,), run, task_id=whole_run_task_id(run.run_id, attempt), shadow=run.job_name
+            WHOLE_RUN_TASK,
+            (run.run_id,),
+            task_id=whole_run_task_id(run.run_id, attempt),
+            shadow=run.job_name,
+            route=route_of_unit(run, self.app.priorities),
         )
 
     def send_end(self, run: Run) -> None:
         """Send the task that ends a run."""
         self._send(
-            END_TASK, ([], run.run_id), run, task_id=end_task_id(run.run_id), shadow=shown_name(run.job_name, "end")
+            END_TASK,
+            ([], run.run_id),
+            task_id=end_task_id(run.run_id),
+            shadow=shown_name(run.job_name, "end"),
+            route=route_of_step(run, None, self.app.priorities),
         )
 
     def return_part(self, run: Run, join: JoinPart) -> CompletedJoin | None:
@@ -150,14 +156,12 @@ class Canvas:
         self,
         name: str,
         arguments: tuple[Any, ...],
-        run: Run,
         *,
         task_id: str,
         shadow: str,
+        route: Route,
         countdown: float | None = None,
-        step: Step | None = None,
     ) -> None:
-        route = route_of_step(run, step, self.app.priorities)
         self.app.send_task(
             name,
             args=arguments,

@@ -21,13 +21,13 @@ from orchord.spi import (
     RunWatch,
     as_skips,
     begin,
+    runs_as_unit,
     utc_now,
 )
 from orchord_workers.app import broker_errors_translated, close_app, make_app
 from orchord_workers.canceling import cancel_rest
 from orchord_workers.canvas import Canvas
 from orchord_workers.endings import Endings, publish_end
-from orchord_workers.mending import IN_PROCESS_EXECUTOR
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class CeleryRunLauncher(RunLauncher):
         """
         run, plan = context.run, context.plan
         with broker_errors_translated(self.app):
-            if run.executor == IN_PROCESS_EXECUTOR:
+            if runs_as_unit(run.executor):
                 self.canvas.send_whole_run(run)
                 return
             self.canvas.prepare(run, plan)

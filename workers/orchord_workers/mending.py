@@ -29,6 +29,7 @@ from orchord.spi import (
     StepResult,
     follow,
     joins_of,
+    runs_as_unit,
     utc_now,
 )
 from orchord_workers.contexts import RunContext
@@ -43,7 +44,6 @@ MOST_LOST_ATTEMPTS = 3
 LOST = "AttemptLost"
 STOPPED = "WorkerStopped"
 RETRY_GRACE = timedelta(seconds=2)
-IN_PROCESS_EXECUTOR = "in_process_executor"
 UNDER_WAY = (RunStatus.STARTING, RunStatus.STARTED)
 
 
@@ -122,7 +122,7 @@ class Mender:
     def _end(self, attempt: Attempt, result: StepResult) -> None:
         with contextlib.suppress(NotFoundError):
             context = self.runner.contexts.read(attempt.run_id)
-            if context.run.executor == IN_PROCESS_EXECUTOR:
+            if runs_as_unit(context.run.executor):
                 end_attempt_alone(self.runner, attempt, result)
             else:
                 end_attempt(self.runner, context, attempt, result)
@@ -158,7 +158,7 @@ class Mender:
             return Mended(0, newest)
         # Who waits for a slot of a pool is called when there is one, and needs no mending.
         waiting = {waiter.step_key for waiter in self.storage.pools.waiters_of_run(run.run_id)} if run.pools else set()
-        if run.executor == IN_PROCESS_EXECUTOR:
+        if runs_as_unit(run.executor):
             return Mended(self._mend_whole_run(context, attempts) if sends and not waiting else 0, newest)
         latest = latest_attempts(attempts)
         machine, commands = RunMachine.resume(context.plan, run.inherited, ends_of(latest.values()))
@@ -179,7 +179,7 @@ class Mender:
         For when it may have lost that. A part that is there already is not counted twice.
         """
         run = self.storage.runs.get(context.run.run_id)
-        is_sent_as_steps = run.executor != IN_PROCESS_EXECUTOR and EXECUTED_BY_TAG not in run.tags
+        is_sent_as_steps = not runs_as_unit(run.executor) and EXECUTED_BY_TAG not in run.tags
         if run.status not in UNDER_WAY or not is_sent_as_steps or not joins_of(context.plan):
             return 0
         # The sizes before the attempts are read: who ends a step from now on completes its join by itself.

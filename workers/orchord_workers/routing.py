@@ -11,7 +11,17 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchord.spi import PLAIN_QUEUE, CelerySettings, ExecutionPlan, Run, Step, steps_queue
+from orchord.spi import (
+    PLAIN_QUEUE,
+    CelerySettings,
+    ExecutionPlan,
+    Place,
+    Run,
+    Step,
+    launches_queue,
+    place_of,
+    steps_queue,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +79,21 @@ class Priorities:
 
 
 def route_of_step(run: Run, step: Step | None, priorities: Priorities) -> Route:
-    """Return where a step's message goes. Without its step, a message is the run's own."""
+    """Return where a step's message goes. Without its step, a message is the run's own.
+
+    What needs a container goes to the launcher workers, all else to the workers of the run's location.
+    """
+    place = place_of(run.executor, step)
+    if step is not None and place.is_container:
+        return Route(launches_queue(place), priorities.of_step(run, step))
     return Route(steps_queue(run.location, queue_of(step)), priorities.of_step(run, step))
+
+
+def route_of_unit(run: Run, priorities: Priorities) -> Route:
+    """Return where the message of a run goes that is one unit of work."""
+    place = Place(run.unit_place)
+    queue = launches_queue(place) if place.is_container else steps_queue(run.location)
+    return Route(queue, priorities.of_step(run, None))
 
 
 def queue_of(step: Step | None) -> str | None:
@@ -81,12 +104,14 @@ def queue_of(step: Step | None) -> str | None:
     return None if named == PLAIN_QUEUE else named
 
 
-def may_follow(plan: ExecutionPlan, ended: str, step_key: str) -> bool:
-    """Return whether the process that ran one step may go on with another: their queues are the same.
+def may_follow(run: Run, plan: ExecutionPlan, ended: str, step_key: str) -> bool:
+    """Return whether the process that ran one step may go on with another: both run in a worker, of the same queue.
 
     A step that needs a slot of a pool is sent: its claim is not the quick one, and others may come before it.
     """
     step = plan.by_key.get(step_key)
+    if any(place_of(run.executor, plan.by_key.get(key)) is not Place.WORKER for key in (ended, step_key)):
+        return False
     return queue_of(plan.by_key.get(ended)) == queue_of(step) and (step is None or step.pool is None)
 
 

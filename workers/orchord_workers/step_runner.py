@@ -221,7 +221,7 @@ class StepRunner:
         if not moves.starts:
             return None
         start = moves.starts[-1]
-        if not may_follow(context.plan, ended, start.step_key):
+        if not may_follow(context.run, context.plan, ended, start.step_key):
             return None
         return Work(StepMessage(context.run.run_id, start.step_key), start.parts)
 
@@ -248,7 +248,11 @@ class StepRunner:
                     continue
                 if completed.target is None:
                     patiently(lambda: self.end_run(run.run_id))
-                elif following is None and carries_on and may_follow(context.plan, finish.step_key, completed.target):
+                elif (
+                    following is None
+                    and carries_on
+                    and may_follow(run, context.plan, finish.step_key, completed.target)
+                ):
                     following = Work(StepMessage(run.run_id, completed.target), completed.parts)
                 else:
                     self.canvas.send_body(run, context.plan, completed)

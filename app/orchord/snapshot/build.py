@@ -83,6 +83,7 @@ def job_snapshot(job: JobDefinition) -> JobSnapshot:
         owners=job.owners,
         has_config_mapping=job.config_mapping is not None,
         resource_needs=resource_needs(job.resource_defs),
+        names_executor=job.executor_def is not None,
     )
 
 

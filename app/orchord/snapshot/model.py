@@ -65,7 +65,8 @@ class JobSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
 
     ``tags`` describe the job; ``run_tags`` are put on its runs. ``metadata`` is JSON of tagged values
     (``MetadataValue.to_json``). ``executor`` is the name of its executor. With ``has_config_mapping``, run config is
-    what the job's config mapping takes. ``resource_needs`` says which resources need which others.
+    what the job's config mapping takes. ``resource_needs`` says which resources need which others. ``names_executor``:
+    somebody chose the executor. ``process_bound`` are keys of IO managers whose values stay in one process.
     """
 
     name: str
@@ -82,6 +83,8 @@ class JobSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     owners: tuple[str, ...] = ()
     has_config_mapping: bool = False
     resource_needs: dict[str, tuple[str, ...]] = {}
+    names_executor: bool = False
+    process_bound: tuple[str, ...] = ()
 
     @cached_property
     def snapshot_id(self) -> str:
@@ -187,7 +190,11 @@ class ResourceSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LocationSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
-    """Everything that a server knows of a code location."""
+    """Everything that a server knows of a code location.
+
+    ``target`` are the arguments by which an ``orchord`` command in a container loads the same code; ``image`` is the
+    image that its workers run, if they were told (``ORCHORD_CURRENT_IMAGE``).
+    """
 
     name: str
     jobs: tuple[JobSnapshot, ...] = ()
@@ -196,6 +203,8 @@ class LocationSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=Tru
     sensors: tuple[SensorSnapshot, ...] = ()
     resources: tuple[ResourceSnapshot, ...] = ()
     metadata: dict[str, dict[str, Any]] = {}
+    target: tuple[str, ...] = ()
+    image: str | None = None
 
     @cached_property
     def snapshot_id(self) -> str:

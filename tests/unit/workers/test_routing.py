@@ -85,6 +85,6 @@ def test_without_a_highest_priority_there_are_none() -> None:
 def test_a_process_goes_on_only_with_steps_of_the_queue_that_it_took_one_from() -> None:
     gpu, other = a_step("gpu", orchord__celery_queue="gpu"), a_step("other", orchord__celery_queue="gpu")
     plan = ExecutionPlan("a_job", (gpu, other, a_step("plain")))
-    assert may_follow(plan, "gpu", "other")
-    assert not may_follow(plan, "plain", "gpu")
-    assert not may_follow(plan, "gpu", "plain")
+    assert may_follow(a_run(), plan, "gpu", "other")
+    assert not may_follow(a_run(), plan, "plain", "gpu")
+    assert not may_follow(a_run(), plan, "gpu", "plain")
