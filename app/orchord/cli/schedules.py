@@ -16,6 +16,8 @@ from orchord.cli.records import tick_record
 from orchord.cli.ticks import (
     SHOWN_TICKS,
     add_turning_commands,
+    common_record,
+    list_options,
     location_option,
     print_facts,
     print_ticks,
@@ -40,10 +42,7 @@ add_turning_commands(schedule, SCHEDULE)
 
 
 @schedule.command("list")
-@click.option("--location", metavar="NAME", help="Only the schedules of this code location.")
-@click.option("--running", "only", flag_value="RUNNING", help="Only those that are on.")
-@click.option("--stopped", "only", flag_value="STOPPED", help="Only those that are off.")
-@json_option
+@list_options(SCHEDULE)
 def list_schedules(location: str | None, only: str | None, as_json: bool) -> None:
     """List schedules, with the times of their next ticks."""
     with opened_instance() as instance:
@@ -134,10 +133,7 @@ def _ahead(found: Instigator, count: int, after: str | None = None) -> list[str]
 
 def _record(found: Instigator) -> dict[str, Any]:
     return {
-        "name": found.key.name,
-        "location": found.key.location,
-        "status": str(found.status),
-        "is_default": found.state.status is None,
+        **common_record(found),
         "job": found.schedule.job_name,
         "cron_schedules": list(found.schedule.cron_schedule),
         "execution_timezone": found.schedule.execution_timezone,

@@ -16,6 +16,8 @@ from orchord.cli.records import tick_record
 from orchord.cli.ticks import (
     SHOWN_TICKS,
     add_turning_commands,
+    common_record,
+    list_options,
     location_option,
     print_facts,
     print_ticks,
@@ -38,10 +40,7 @@ add_turning_commands(sensor, SENSOR)
 
 
 @sensor.command("list")
-@click.option("--location", metavar="NAME", help="Only the sensors of this code location.")
-@click.option("--running", "only", flag_value="RUNNING", help="Only those that are on.")
-@click.option("--stopped", "only", flag_value="STOPPED", help="Only those that are off.")
-@json_option
+@list_options(SENSOR)
 def list_sensors(location: str | None, only: str | None, as_json: bool) -> None:
     """List sensors."""
     with opened_instance() as instance:
@@ -171,10 +170,7 @@ def _when(found: Instigator) -> str:
 
 def _record(found: Instigator) -> dict[str, Any]:
     return {
-        "name": found.key.name,
-        "location": found.key.location,
-        "status": str(found.status),
-        "is_default": found.state.status is None,
+        **common_record(found),
         "kind": found.sensor.kind,
         "minimum_interval_seconds": found.interval_seconds,
         "jobs": list(found.sensor.job_names),

@@ -36,6 +36,19 @@ def location_option(command: Command) -> Command:
     )
 
 
+def list_options(kind: InstigatorKind) -> Callable[[Command], Command]:
+    """Return what adds the options of ``list``: ``--location``, ``--running`` and ``--stopped``, and ``--json``."""
+
+    def add(command: Command) -> Command:
+        words = f"{kind.value.lower()}s"
+        command = json_option(command)
+        command = click.option("--stopped", "only", flag_value="STOPPED", help="Only those that are off.")(command)
+        command = click.option("--running", "only", flag_value="RUNNING", help="Only those that are on.")(command)
+        return click.option("--location", metavar="NAME", help=f"Only the {words} of this code location.")(command)
+
+    return add
+
+
 def add_turning_commands(group: click.Group, kind: InstigatorKind) -> None:
     """Add ``start``, ``stop``, ``reset``, ``ticks`` and ``wipe`` to a group of commands."""
     word = kind.value.lower()
@@ -61,7 +74,7 @@ def _turning(kind: InstigatorKind, verb: str, summary: str, *, has_all: bool = F
             else:
                 changed = [_CHANGES[verb](instance, kind, name, location)]
         if as_json:
-            print_json([_turned_record(found) for found in changed])
+            print_json([common_record(found) for found in changed])
             return
         for found in changed:
             click.echo(f"{kind.value.lower()} {found.key.name} of {found.key.location}: {found.status}")
@@ -84,7 +97,8 @@ _CHANGES: Mapping[str, Change] = {
 _STATUSES = {"start": InstigatorStatus.RUNNING, "stop": InstigatorStatus.STOPPED}
 
 
-def _turned_record(found: Instigator) -> dict[str, Any]:
+def common_record(found: Instigator) -> dict[str, Any]:
+    """Return what JSON says of schedules and sensors alike."""
     return {
         "name": found.key.name,
         "location": found.key.location,
