@@ -104,6 +104,26 @@ def body_with_tags(body: str, tags: Mapping[str, str]) -> str:
     return run_body(msgspec.structs.replace(run, tags={**run.tags, **tags}))
 
 
+def run_values(run: Run) -> dict[str, Any]:
+    """Return a new run as its row's columns."""
+    return {
+        "run_id": run.run_id,
+        "job_name": run.job_name,
+        "location": run.location,
+        "status": run.status.value,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "updated_at": run.updated_at,
+        "parent_run_id": run.parent_run_id,
+        "root_run_id": run.root_run_id,
+        "idempotency_key": run.idempotency_key,
+        "body": run_body(run),
+        "error": encode_error(run.error),
+        "rank": -run.priority,
+    }
+
+
 def run_of(
     body: str,
     status: str,

@@ -17,7 +17,7 @@ from orchord.runs import AttemptStatus, Run, RunStatus
 from orchord.storage import postgres_statements as sql
 from orchord.storage import wording
 from orchord.storage.database import Database
-from orchord.storage.encoding import as_utc, encode_error, encode_outputs, indexed_tags, json_text, run_body, run_of
+from orchord.storage.encoding import as_utc, encode_error, encode_outputs, indexed_tags, json_text, run_of, run_values
 from orchord.storage.hot_path import RETRIABLE, plain_skips
 from orchord.storage.schema import attempts, runs
 from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip
@@ -56,20 +56,7 @@ class PostgresHotPath:
         """Insert a run; safe to send again, as its id then clashes with itself (``RunStore.create`` looks)."""
         parameters = {
             "gate": gate_of(run.run_id),
-            "run_id": run.run_id,
-            "job_name": run.job_name,
-            "location": run.location,
-            "status": run.status.value,
-            "created_at": run.created_at,
-            "started_at": run.started_at,
-            "ended_at": run.ended_at,
-            "updated_at": run.updated_at,
-            "parent_run_id": run.parent_run_id,
-            "root_run_id": run.root_run_id,
-            "idempotency_key": run.idempotency_key,
-            "body": run_body(run),
-            "error": encode_error(run.error),
-            "rank": -run.priority,
+            **run_values(run),
             "tags": json_text(indexed_tags(run)),
             "events": json_text(events),
         }

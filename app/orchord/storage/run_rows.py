@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchord.events import Event
 from orchord.runs import Run
-from orchord.storage.encoding import clean_text, encode_error, indexed_tags, run_body
+from orchord.storage.encoding import clean_text, indexed_tags, run_values
 from orchord.storage.event_store import event_values
 from orchord.storage.schema import events, run_changes, run_tags, runs
 
@@ -29,7 +29,10 @@ def insert_runs(connection: sa.Connection, new: Sequence[tuple[Run, Sequence[Eve
         return set()
     insert = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(runs)
     # In the order of the keys, so that two transactions with the same keys never wait for each other in a circle.
-    rows = sorted((_values(run) for run, _ in new), key=lambda row: row["idempotency_key"] or "")
+    rows = sorted(
+        ({**run_values(run), "idempotency_key": stored_key(run)} for run, _ in new),
+        key=lambda row: row["idempotency_key"] or "",
+    )
     created = {row.run_id for row in connection.execute(insert.on_conflict_do_nothing().returning(runs.c.run_id), rows)}
     ours = [(run, first) for run, first in new if run.run_id in created]
     _insert_many(connection, run_changes, [_change(run) for run, _ in ours])
@@ -63,25 +66,6 @@ def _insert_many(connection: sa.Connection, table: sa.Table, rows: list[dict[str
         # The answer is not looked at: it makes SQLAlchemy send many rows in one statement.
         statement = statement.returning(sa.literal(1))
     connection.execute(statement, rows)
-
-
-def _values(run: Run) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "job_name": run.job_name,
-        "location": run.location,
-        "status": run.status.value,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-        "updated_at": run.updated_at,
-        "parent_run_id": run.parent_run_id,
-        "root_run_id": run.root_run_id,
-        "idempotency_key": stored_key(run),
-        "body": run_body(run),
-        "error": encode_error(run.error),
-        "rank": -run.priority,
-    }
 
 
 def _change(run: Run) -> dict[str, Any]:
