@@ -21,21 +21,6 @@ def storage_url(postgres_url):
 
 
 @pytest.fixture
-def kill_connections(open_storage):
-    """Ends every other session on the test's database, as a restarted server would."""
-    killer = open_storage()
-
-    def kill():
-        statement = sa.text(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        killer.database.rows(statement)
-
-    return kill
-
-
-@pytest.fixture
 def lose_answers(storage, monkeypatch):
     """Makes the next ``count`` statements of the hot path take place and their answers get lost."""
     real = storage.database.once
