@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from orchord.events import Event, EventType
 from orchord.runs import AttemptStatus, Run, RunStatus, new_run_id
@@ -149,3 +150,18 @@ def together(acts: Sequence[Callable[[], Any]]) -> list[Any]:
 def race() -> Callable[[Sequence[Callable[[], Any]]], list[Any]]:
     """Does things at one moment in as many threads."""
     return together
+
+
+@pytest.fixture
+def kill_connections(open_storage):
+    """Ends every other session on the test's database, as a restarted server would."""
+    killer = open_storage()
+
+    def kill():
+        statement = sa.text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        killer.database.rows(statement)
+
+    return kill

@@ -103,20 +103,6 @@ class TestLostConnections:
         return postgres_url
 
     @pytest.fixture
-    def kill_connections(self, open_storage):
-        """Ends every other session on the test's database, as a restarted server would."""
-        killer = open_storage()
-
-        def kill():
-            statement = sa.text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            killer.database.rows(statement)
-
-        return kill
-
-    @pytest.fixture
     def lose_answers(self, storage, monkeypatch):
         """Makes the next transaction take place and its answer get lost."""
         real = storage.database._transaction
