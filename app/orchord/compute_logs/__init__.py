@@ -8,5 +8,14 @@ from __future__ import annotations
 from orchord.compute_logs.local import LocalComputeLogManager
 from orchord.compute_logs.manager import ComputeLogManager, LogChunk, LogStream
 from orchord.compute_logs.noop import NoOpComputeLogManager
+from orchord.compute_logs.store import LogStore, StoredComputeLogManager
 
-__all__ = ["ComputeLogManager", "LocalComputeLogManager", "LogChunk", "LogStream", "NoOpComputeLogManager"]
+__all__ = [
+    "ComputeLogManager",
+    "LocalComputeLogManager",
+    "LogChunk",
+    "LogStore",
+    "LogStream",
+    "NoOpComputeLogManager",
+    "StoredComputeLogManager",
+]

@@ -16,11 +16,9 @@ from types import TracebackType
 from orchord.compute_logs.attempt_files import MAY_WRITE, AttemptFile, HiddenFile, NamedFile
 from orchord.compute_logs.manager import DEFAULT_CHUNK_BYTES, ComputeLogManager, LogChunk, LogStream
 from orchord.compute_logs.redirect import redirected
+from orchord.compute_logs.streams import DEFAULT_MAX_BYTES, StreamName, checked_names
 from orchord.compute_logs.unnamed import SpareFiles, UnnamedFilesUnsupportedError
 from orchord.compute_logs.watching import Watcher
-from orchord.errors import NotFoundError
-
-_SUFFIXES = {LogStream.STDOUT: "out", LogStream.STDERR: "err"}
 
 
 class LocalComputeLogManager(ComputeLogManager):
@@ -28,9 +26,11 @@ class LocalComputeLogManager(ComputeLogManager):
 
     Args:
         base_dir: the folder; made when first needed.
+        max_bytes: how much of each stream is kept; what follows is counted and cut.
     """
 
-    def __init__(self, base_dir: str | os.PathLike[str]) -> None:
+    def __init__(self, base_dir: str | os.PathLike[str], max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        self.max_bytes = max_bytes
         self.base_dir = Path(base_dir).expanduser().absolute()
         self._base = str(self.base_dir)
         self._spares = SpareFiles(self._base)
@@ -51,20 +51,30 @@ class LocalComputeLogManager(ComputeLogManager):
         limit: int = DEFAULT_CHUNK_BYTES,
     ) -> LogChunk:
         """Return up to ``limit`` bytes from byte ``offset`` on; an attempt that wrote nothing yet reads as empty."""
-        stem = self._stem(run_id, step_key, attempt)
+        name = StreamName(run_id, step_key, attempt, LogStream(stream))
+        found = self.read_file(name, offset, limit) or self.read_live(name, offset, limit)
+        return found if found is not None else LogChunk(b"", offset, False)
+
+    def read_file(self, name: StreamName, offset: int, limit: int) -> LogChunk | None:
+        """Return what this machine's file of a stream holds; None without such a file."""
         try:
-            with open(f"{stem}.{_SUFFIXES[LogStream(stream)]}", "rb") as file:
+            with open(self.path_of(name), "rb") as file:
                 # Asked before the data is read: an end that comes in between is seen by the next read.
                 ended = not os.fstat(file.fileno()).st_mode & MAY_WRITE
+                if not ended:
+                    # What is beyond is about to be cut.
+                    limit = max(0, min(limit, self.max_bytes - offset))
                 file.seek(offset)
                 data = file.read(limit)
                 is_last = not file.read(1)
         except FileNotFoundError:
-            return LogChunk(b"", offset, False)
+            return None
         return LogChunk(data, offset + len(data), ended and is_last)
 
     def delete(self, run_id: str) -> None:
-        """Remove the folder of a run."""
+        """Remove the folder of a run, and its live pages."""
+        if self.live is not None:
+            self.live.drop_run(run_id)
         shutil.rmtree(os.path.dirname(self._stem(run_id, "-", 0)), ignore_errors=True)
 
     def dispose(self) -> None:
@@ -95,10 +105,13 @@ class LocalComputeLogManager(ComputeLogManager):
                 self._has_unnamed_files = False
         return NamedFile(path)
 
+    def path_of(self, name: StreamName) -> str:
+        """Return where this machine's file of a stream is, if there is one."""
+        checked_names(name.run_id, name.step_key)
+        return f"{self._base}{os.sep}{name.run_id}{os.sep}{name.file_name}"
+
     def _stem(self, run_id: str, step_key: str, attempt: int) -> str:
-        for name in (run_id, step_key):
-            if not name or "/" in name or os.sep in name or "\0" in name or name in (".", ".."):
-                raise NotFoundError(f"No compute logs are kept for run {run_id!r}, step {step_key!r}.")
+        checked_names(run_id, step_key)
         return f"{self._base}{os.sep}{run_id}{os.sep}{step_key}.{attempt}"
 
 

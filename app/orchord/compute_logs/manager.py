@@ -5,13 +5,23 @@ Redirecting the descriptors is in redirect.py; where the bytes go is each manage
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from orchord.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from orchord.compute_logs.live import LivePages
+    from orchord.compute_logs.streams import StreamName
+
 DEFAULT_CHUNK_BYTES = 1 << 20
+
+logger = logging.getLogger(__name__)
 
 
 class LogStream(StrEnum):
@@ -40,6 +50,8 @@ class ComputeLogManager(ABC):
 
     #: False where nothing is kept, so that nobody is told of logs that are not there.
     keeps_logs: bool = True
+    #: What was printed a moment ago on other machines; None where there is nothing of the kind.
+    live: LivePages | None = None
 
     @abstractmethod
     def capture(self, run_id: str, step_key: str, attempt: int) -> AbstractContextManager[None]:
@@ -56,6 +68,16 @@ class ComputeLogManager(ABC):
         limit: int = DEFAULT_CHUNK_BYTES,
     ) -> LogChunk:
         """Return up to ``limit`` bytes of a stream from byte ``offset`` on; an attempt without logs reads as empty."""
+
+    def read_live(self, name: StreamName, offset: int, limit: int) -> LogChunk | None:
+        """Return what the live pages hold; None when they hold nothing of the stream, or cannot be asked now."""
+        if self.live is None:
+            return None
+        try:
+            return self.live.read(name, offset, limit)
+        except UnavailableError as error:
+            logger.warning("What %s prints now cannot be read: %s", name.step_key, error)
+            return None
 
     def delete(self, run_id: str) -> None:  # noqa: B027 - a manager that keeps nothing has nothing to delete
         """Remove what is kept of a run; a run without logs is no error."""
