@@ -39,11 +39,12 @@ from orchord.instance.sections import CelerySettings, RunMonitoringSettings
 from orchord.instance.sink import StoredSink, as_skips
 from orchord.location import CodeLocation, LocationTarget, load_location
 from orchord.plan.follow import Follow, JoinPart, StepToStart, begin, follow, joins_of
+from orchord.plan.gates import RUN_POOL_PREFIX, RunGate, executor_config, gates_of, run_pool
 from orchord.plan.machine import EndRun, RunMachine, SkipStep, StartStep, StepEnd, decide
 from orchord.plan.model import ExecutionPlan, Step
 from orchord.plan.places import Place, place_of, runs_as_unit
 from orchord.runs import STEP_END_STATUSES, Attempt, AttemptStatus, Part, PartStatus, Run, RunStatus
-from orchord.settings import Settings
+from orchord.settings import Settings, environment_value
 from orchord.storage import PoolWaiter, Storage
 from orchord.storage.values import (
     Claim,
@@ -51,10 +52,13 @@ from orchord.storage.values import (
     DaemonRow,
     Finish,
     FinishResult,
+    LaunchKey,
+    LaunchStanding,
     Lease,
     RunChange,
     RunFilter,
     Skip,
+    TakenOver,
     TickEnd,
     TickFinished,
     WorkerRow,
@@ -93,6 +97,7 @@ __all__ = [
     "LAUNCH_TOKEN_VARIABLE",
     "PLAIN_QUEUE",
     "RUN_ENDED_CHANNEL",
+    "RUN_POOL_PREFIX",
     "STEP_END_STATUSES",
     "STEP_TASK",
     "TICKS_TASK",
@@ -132,7 +137,9 @@ __all__ = [
     "InvalidConfigError",
     "JobDefinition",
     "JoinPart",
+    "LaunchKey",
     "LaunchRunContext",
+    "LaunchStanding",
     "Lease",
     "LocationTarget",
     "NewTick",
@@ -152,6 +159,7 @@ __all__ = [
     "RunChange",
     "RunCoordinator",
     "RunFilter",
+    "RunGate",
     "RunLauncher",
     "RunMachine",
     "RunMonitoringSettings",
@@ -174,6 +182,7 @@ __all__ = [
     "Storage",
     "StorageUnavailableError",
     "StoredSink",
+    "TakenOver",
     "Tick",
     "TickEnd",
     "TickFinished",
@@ -187,9 +196,12 @@ __all__ = [
     "decide",
     "end_process_of_stuck_steps",
     "end_task_id",
+    "environment_value",
     "evaluate",
     "execute_step",
+    "executor_config",
     "follow",
+    "gates_of",
     "hand_over_all",
     "instigators",
     "join_id",
@@ -205,6 +217,7 @@ __all__ = [
     "place_of",
     "retry_delay_seconds",
     "run_in_process",
+    "run_pool",
     "runs_as_unit",
     "shown_name",
     "steps_queue",

@@ -16,6 +16,7 @@ import msgspec
 import sqlalchemy as sa
 
 from orchord.events import Event, EventType, utc_now
+from orchord.plan.gates import RUN_POOL_PREFIX
 from orchord.runs import RunStatus
 from orchord.storage.database import Database
 from orchord.storage.encoding import as_utc
@@ -31,6 +32,9 @@ _RUNNING = attempts.c.status == sa.literal_column("'RUNNING'")
 # Those of runs that have ended hold no place in line until they are taken away.
 _OF_LIVE_RUN = sa.and_(runs.c.run_id == pool_waiters.c.run_id, runs.c.status.in_(_LIVE))
 _COUNT_LIVE_WAITERS = sa.select(sa.func.count()).select_from(pool_waiters.join(runs, _OF_LIVE_RUN))
+
+# Steps that wait for a limit of their own run are launch_store.py's to call.
+_OF_POOL = sa.not_(pool_waiters.c.pool.like(f"{RUN_POOL_PREFIX}%"))
 
 # A waiter that was called keeps its slot free for this long. Then others go first, and it is called again after them:
 # its message may be lost, or no worker may be there to take it.
@@ -69,26 +73,32 @@ class PoolStore:
         assert pool is not None
 
         def work(connection: sa.Connection) -> ClaimResult:
-            self._lock(connection, pool)
-            facts = connection.execute(_FACTS, _keys(claim) | {"pool": pool}).one()
-            is_open = facts.status in _LIVE and not facts.standing
-            if is_open and not self._has_room(connection, claim, facts):
-                self._wait(connection, claim, facts)
-                return ClaimResult(False, RunStatus(facts.status), waits_for_pool=pool)
-            result = self._hot_path.claim_within(connection, claim, want_run)
-            if result.claimed:
-                # Here and not on the hot path: claims without a pool pay nothing for it.
-                own = (attempts.c.run_id == claim.run_id, attempts.c.step_key == claim.step_key)
-                this = sa.update(attempts).where(*own, attempts.c.attempt == claim.attempt)
-                connection.execute(this.values(pool=pool))
-            if facts.since is not None:
-                connection.execute(_FORGET, _keys(claim))
-            return result
+            return self.claim_within(connection, claim, want_run)
 
         result = self._database.transact(work)
         # On SQLite nobody can have come between, by the write lock.
         if result.waits_for_pool is not None and self._database.is_postgres and self._came_free(pool):
             return self._database.transact(work)
+        return result
+
+    def claim_within(self, connection: sa.Connection, claim: Claim, want_run: bool) -> ClaimResult:
+        """Do what ``claim`` does as a part of a transaction: that which keeps a run's own limits (launch_store.py)."""
+        pool = claim.pool
+        assert pool is not None
+        self._lock(connection, pool)
+        facts = connection.execute(_FACTS, _keys(claim) | {"pool": pool}).one()
+        is_open = facts.status in _LIVE and not facts.standing
+        if is_open and not self._has_room(connection, claim, facts):
+            self._wait(connection, claim, facts)
+            return ClaimResult(False, RunStatus(facts.status), waits_for_pool=pool)
+        result = self._hot_path.claim_within(connection, claim, want_run)
+        if result.claimed:
+            # Here and not on the hot path: claims without a pool pay nothing for it.
+            own = (attempts.c.run_id == claim.run_id, attempts.c.step_key == claim.step_key)
+            this = sa.update(attempts).where(*own, attempts.c.attempt == claim.attempt)
+            connection.execute(this.values(pool=pool))
+        if facts.since is not None:
+            connection.execute(_FORGET, _keys(claim))
         return result
 
     def call_waiters(self, pool: str) -> list[PoolWaiter]:
@@ -103,7 +113,7 @@ class PoolStore:
     def call_all(self) -> list[PoolWaiter]:
         """Call the waiters of every pool that has a free slot, also those who were called in vain."""
         called: list[PoolWaiter] = []
-        for row in self._database.rows(sa.select(pool_waiters.c.pool).distinct()):
+        for row in self._database.rows(sa.select(pool_waiters.c.pool).where(_OF_POOL).distinct()):
             called += self._database.transact(partial(self._call, pool=row.pool))
         return called
 
@@ -114,7 +124,7 @@ class PoolStore:
     def waiters_of_run(self, run_id: str) -> list[PoolWaiter]:
         """Return the steps of a run that wait for slots."""
         query = _WAITERS.where(pool_waiters.c.run_id == run_id).order_by(pool_waiters.c.since)
-        return [_waiter_of(row) for row in self._database.rows(query)]
+        return [waiter_of(row) for row in self._database.rows(query)]
 
     def forget_process(self, worker_id: str, process_id: int) -> None:
         """Take away what a process that has died waited for in place."""
@@ -189,12 +199,12 @@ class PoolStore:
     def waiters(self, pool: str, limit: int = 100) -> list[PoolWaiter]:
         """Return those who wait for a slot of a pool, in the order in which they get one."""
         query = _WAITERS.where(pool_waiters.c.pool == pool).order_by(pool_waiters.c.rank, pool_waiters.c.since)
-        return [_waiter_of(row) for row in self._database.rows(query.limit(limit))]
+        return [waiter_of(row) for row in self._database.rows(query.limit(limit))]
 
     def _counts(self) -> dict[str, tuple[int, int]]:
         total = sa.func.count().label("total")
         running = sa.select(attempts.c.pool, total).where(_RUNNING, attempts.c.pool.is_not(None))
-        waiting = sa.select(pool_waiters.c.pool, total).group_by(pool_waiters.c.pool)
+        waiting = sa.select(pool_waiters.c.pool, total).where(_OF_POOL).group_by(pool_waiters.c.pool)
         held = {row.pool: row.total for row in self._database.rows(running.group_by(attempts.c.pool))}
         wait = {row.pool: row.total for row in self._database.rows(waiting)}
         return {name: (held.get(name, 0), wait.get(name, 0)) for name in held.keys() | wait.keys()}
@@ -290,7 +300,7 @@ def _call_some(
     if connection.dialect.name == "postgresql":
         # Nobody waits here, with the lock of the pool in hand, for a row that somebody else is taking away.
         query = query.with_for_update(of=pool_waiters, skip_locked=True)
-    called = [_waiter_of(row) for row in connection.execute(query).all()]
+    called = [waiter_of(row) for row in connection.execute(query).all()]
     for waiter in called:
         key = (waits.run_id == waiter.run_id, waits.step_key == waiter.step_key)
         connection.execute(sa.update(pool_waiters).where(*key).values(called_at=called_at))
@@ -307,7 +317,8 @@ def _place(claim: Claim, facts: sa.Row[Any]) -> tuple[int, datetime]:
     return facts.rank, since if since is not None else claim.at
 
 
-def _waiter_of(row: sa.Row[Any]) -> PoolWaiter:
+def waiter_of(row: sa.Row[Any]) -> PoolWaiter:
+    """Return a waiter of its row."""
     since = as_utc(row.since)
     assert since is not None
     return PoolWaiter(

@@ -18,6 +18,7 @@ from orchord.storage.database import Database
 from orchord.storage.event_store import EventStore
 from orchord.storage.hot_path import HotPath
 from orchord.storage.instigator_store import InstigatorStore
+from orchord.storage.launch_store import LaunchStore
 from orchord.storage.location_store import LocationStore
 from orchord.storage.migrate import check_schema, migrate
 from orchord.storage.pool_store import PoolStore
@@ -32,7 +33,7 @@ from orchord.storage.worker_store import WorkerStore
 class Storage:
     """What is stored, by subject: ``runs``, ``attempts``, ``events``, ``assets``, ``locations``, ``workers``,
     ``instigators`` (schedules and sensors), ``ticks``, ``changes`` (of runs, to be told), ``daemons``,
-    ``queue`` (of runs), ``pools`` (slots for steps).
+    ``queue`` (of runs), ``pools`` (slots for steps), ``launches`` (attempts that containers take over).
 
     Safe for threads. After a fork the child opens connections of its own.
     """
@@ -44,6 +45,7 @@ class Storage:
         self.pools = PoolStore(database, hot_path)
         self.queue = QueueStore(database)
         self.attempts = AttemptStore(database, hot_path, self.pools)
+        self.launches = LaunchStore(database, hot_path, self.pools)
         self.events = EventStore(database)
         self.assets = AssetStore(database)
         self.locations = LocationStore(database)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from orchord.events import ErrorInfo, Event
-from orchord.runs import AttemptStatus, Run, RunStatus
+from orchord.runs import Attempt, AttemptStatus, Run, RunStatus
 from orchord.snapshot import LocationSnapshot
 from orchord.ticks import TickStatus
 from orchord.wire import ticks_queue
@@ -99,6 +99,28 @@ class WorkStanding(msgspec.Struct, frozen=True):
 
     status: RunStatus
     tokens: frozenset[str] = frozenset()
+
+
+class TakenOver(msgspec.Struct, frozen=True):
+    """A reserved attempt that its container holds from now on, and its run. ``attempt.token`` is the new token."""
+
+    attempt: Attempt
+    run: Run
+
+
+class LaunchKey(msgspec.Struct, frozen=True):
+    """What a container was started for. Of a container that carries a whole run out, ``step_key`` is empty."""
+
+    run_id: str
+    step_key: str = ""
+    attempt: int = 0
+
+
+class LaunchStanding(msgspec.Struct, frozen=True):
+    """How what a container was started for stands. ``attempt`` None: there is no such attempt."""
+
+    run_status: RunStatus
+    attempt: Attempt | None = None
 
 
 class PoolState(msgspec.Struct, frozen=True):
