@@ -75,7 +75,7 @@ class RunWatch:
                 self.mender.runner.notify_end(run.run_id, status)
         elif verdict.act is Act.STOP:
             if runs.begin_stop(run.run_id, verdict.error, now):
-                self.instance.run_launcher.terminate(run.run_id)
+                self.instance.launchers.stopping(run).terminate(run.run_id)
         else:
             self.mender.end_canceled(run)
         logger.warning("Run %s: %s", run.run_id, verdict.error.message)

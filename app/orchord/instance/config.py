@@ -27,6 +27,7 @@ from orchord.instance.plugins import (
 )
 from orchord.instance.queue_section import parse_queue
 from orchord.instance.retention_section import parse_retention
+from orchord.instance.run_launchers import parse_run_launchers
 from orchord.instance.section_reader import read_section, shown_value
 from orchord.instance.sections import (
     CelerySettings,
@@ -49,6 +50,7 @@ _SECTIONS = (
     "storage",
     *OLDER_SECTIONS,
     "run_launcher",
+    "run_launchers",
     "run_coordinator",
     "compute_logs",
     "local_artifact_storage",
@@ -77,6 +79,7 @@ class InstanceConfig(msgspec.Struct, frozen=True):
     run_launcher: PluginSpec
     run_coordinator: PluginSpec
     compute_logs: PluginSpec
+    run_launchers: dict[str, PluginSpec] = {}
     run_monitoring: RunMonitoringSettings = RunMonitoringSettings()
     run_retries: RunRetrySettings = RunRetrySettings()
     sensors: TickSettings = TickSettings()
@@ -147,9 +150,10 @@ class InstanceConfig(msgspec.Struct, frozen=True):
             storage_url=place.url,
             artifact_folder=_artifact_folder(document.get("local_artifact_storage"), home, mistakes),
             celery=parse_celery(document.get("celery"), mistakes),
-            run_launcher=_of_this_version(launcher, _CELERY_LAUNCHER),
+            run_launcher=launcher,
             run_coordinator=coordinator,
             compute_logs=_of_this_version(compute_logs, _LOCAL_COMPUTE_LOGS),
+            run_launchers=parse_run_launchers(document.get("run_launchers"), mistakes),
             run_monitoring=read_section(
                 "run_monitoring", document.get("run_monitoring"), RunMonitoringSettings, mistakes
             ),

@@ -77,7 +77,7 @@ class DefaultRunCoordinator(RunCoordinator):
         Raises:
             BrokerUnavailableError: the launcher cannot hand it over.
         """
-        self.instance.run_launcher.launch_run(context)
+        self.instance.launcher_of(context.run).launch_run(context)
 
 
 class QueuedRunCoordinator(RunCoordinator):

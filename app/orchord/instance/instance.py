@@ -21,6 +21,7 @@ from orchord.instance.launchers import RunLauncher
 from orchord.instance.plugins import PluginSpec, constructed, load_class
 from orchord.instance.reading import InstanceReaders
 from orchord.instance.recording import RunRecorder
+from orchord.instance.run_launchers import Launchers
 from orchord.instance.running import RunControl
 from orchord.runs import Run
 from orchord.settings import Settings
@@ -42,11 +43,13 @@ class OrchordInstance(InstanceReaders, InstigatorControl, RunControl):
         storage: the database.
         config: what the instance file says, with defaults.
         home: the folder.
+        launchers: who carries runs out.
     """
 
     def __init__(self, home: Path, config: InstanceConfig) -> None:
         self.home = home
         self.config = config
+        self.launchers = Launchers(self)
         self.storage = Storage.open(config.storage_url, **config.storage_pool)
         pools = config.concurrency.pools
         self.storage.pools.rules = PoolRules(pools.default_limit, per_run=pools.granularity == "run")
@@ -93,16 +96,22 @@ class OrchordInstance(InstanceReaders, InstigatorControl, RunControl):
 
     _folder: tempfile.TemporaryDirectory[str] | None = None
 
-    @cached_property
+    @property
     def run_launcher(self) -> RunLauncher:
-        """Hands runs to who carries them out; made when it is first asked for.
+        """The instance's own launcher, for runs that ask for no other; made when it is first asked for.
 
         Raises:
             InstanceConfigError: the class that is named cannot be used.
         """
-        spec = self.config.run_launcher
-        launcher = load_class(spec, RunLauncher)(self, spec.config)  # type: ignore[type-abstract]
-        return launcher
+        return self.launchers.named("")
+
+    def launcher_of(self, run: Run) -> RunLauncher:
+        """Return the launcher that a run was recorded with; made when it is first asked for.
+
+        Raises:
+            InstanceConfigError: the instance does not have it any longer, or its class cannot be used.
+        """
+        return self.launchers.of(run)
 
     @cached_property
     def run_coordinator(self) -> RunCoordinator:
@@ -153,10 +162,8 @@ class OrchordInstance(InstanceReaders, InstigatorControl, RunControl):
         courier = self.__dict__.pop("courier", None)
         if courier is not None:
             courier.dispose()
-        launcher = self.__dict__.pop("run_launcher", None)
         self.__dict__.pop("run_coordinator", None)
-        if launcher is not None:
-            launcher.dispose()
+        self.launchers.dispose()
         compute_logs = self.__dict__.pop("compute_log_manager", None)
         if compute_logs is not None:
             compute_logs.dispose()

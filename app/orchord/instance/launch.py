@@ -27,6 +27,7 @@ from orchord.errors import (
 )
 from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.instance.launchers import LaunchRunContext
+from orchord.instance.placement import placement_of
 from orchord.instance.run_tags import tag_mistakes
 from orchord.instance.selecting import Selection, select
 from orchord.plan.model import ExecutionPlan
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_RUN_CONFIG_BYTES = 10_000_000
-RUNNABLE_EXECUTORS = ("celery_executor", "in_process_executor")
 
 PARENT_RUN_TAG = "orchord/parent_run_id"
 ROOT_RUN_TAG = "orchord/root_run_id"
@@ -246,11 +246,7 @@ def _checked_run(
     # With mistakes in the selection it is not known what config is missing; what is given is checked all the same.
     config = _checked_config(job, request.run_config, step_keys, mistakes)
     tags = _checked_tags(job, request, lineage, mistakes)
-    if job.executor not in RUNNABLE_EXECUTORS:
-        mistakes.append(
-            f"executor: '{job.executor}' of job '{job.name}' cannot carry out launched runs in this version. "
-            f"Use {' or '.join(RUNNABLE_EXECUTORS)}."
-        )
+    placement = placement_of(instance, job, tags, config, mistakes)
     if refusal is not None:
         if not mistakes:
             raise refusal
@@ -266,7 +262,9 @@ def _checked_run(
         created_at=utc_now(),
         run_config=config,
         tags=tags,
-        executor=job.executor,
+        executor=placement.executor,
+        launcher=placement.launcher,
+        unit_place=placement.unit_place.value,
         step_keys=selection.step_keys,
         asset_selection=selection.asset_keys,
         inherited={key: value for key, value in inherited.items() if key not in selection.plan.by_key},

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchord.errors import InstanceConfigError, did_you_mean
 from orchord.plan.model import ExecutionPlan
+from orchord.plan.places import Place
 from orchord.runs import Run
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class RunLauncher(ABC):
     """
 
     config_keys: frozenset[str] = frozenset()
+    #: Where it carries out a run that is one unit of work.
+    place: Place = Place.WORKER
     #: The courier that goes with this launcher, as ``module:Class``.
     courier = "orchord_workers.courier:CeleryCourier"
 

@@ -30,7 +30,6 @@ _USER_CODE = "runs are dequeued without asking user code, so that nothing of it 
 
 # What takes the place of a class that this version does not have.
 _INSTEAD: Mapping[str, str] = {
-    "run_launcher": "runs are carried out by Celery workers (CeleryRunLauncher)",
     "compute_logs": "logs are kept in a folder (LocalComputeLogManager)",
 }
 

@@ -26,11 +26,11 @@ DAEMON_SCHEDULER = "orchord_beat.scheduler:OrchordScheduler"
 KNOWN_CLASSES: Mapping[str, Mapping[str, str | None]] = {
     "run_launcher": {
         "CeleryRunLauncher": CELERY_RUN_LAUNCHER,
-        "DefaultRunLauncher": CELERY_RUN_LAUNCHER,
-        "CeleryK8sRunLauncher": None,
-        "DockerRunLauncher": None,
-        "EcsRunLauncher": None,
-        "K8sRunLauncher": None,
+        "CeleryK8sRunLauncher": "orchord_workers.launchers.kubernetes:CeleryK8sRunLauncher",
+        "DefaultRunLauncher": "orchord_workers.launchers.local:DefaultRunLauncher",
+        "DockerRunLauncher": "orchord_workers.launchers.docker:DockerRunLauncher",
+        "EcsRunLauncher": "orchord_workers.launchers.ecs:EcsRunLauncher",
+        "K8sRunLauncher": "orchord_workers.launchers.kubernetes:K8sRunLauncher",
     },
     "run_coordinator": {
         "DefaultRunCoordinator": DEFAULT_RUN_COORDINATOR,
@@ -61,21 +61,22 @@ class PluginSpec(msgspec.Struct, frozen=True):
         return f"PluginSpec({self.section}: {self.class_name}, config keys {sorted(self.config)})"
 
 
-def parse_plugin(section: str, value: Any, mistakes: list[str]) -> PluginSpec | None:
-    """Read one ``{module, class, config}``; what is wrong is added to ``mistakes``."""
+def parse_plugin(section: str, value: Any, mistakes: list[str], *, path: str | None = None) -> PluginSpec | None:
+    """Read one ``{module, class, config}``; what is wrong is added to ``mistakes``. ``path`` is where it stands."""
+    where = path or section
     if not isinstance(value, dict):
-        mistakes.append(f"{section}: found {value!r}, expected a mapping with module, class and config.")
+        mistakes.append(f"{where}: found {value!r}, expected a mapping with module, class and config.")
         return None
     unknown = [key for key in value if key not in ("module", "class", "config")]
     mistakes += [
-        f"{section}: unknown key '{key}'.{did_you_mean(str(key), ('module', 'class', 'config'))}" for key in unknown
+        f"{where}: unknown key '{key}'.{did_you_mean(str(key), ('module', 'class', 'config'))}" for key in unknown
     ]
     module, class_name, config = value.get("module"), value.get("class"), value.get("config") or {}
     if not isinstance(module, str) or not isinstance(class_name, str):
-        mistakes.append(f"{section}: module and class must both be given as text.")
+        mistakes.append(f"{where}: module and class must both be given as text.")
         return None
     if not isinstance(config, dict):
-        mistakes.append(f"{section}.config: found {config!r}, expected a mapping.")
+        mistakes.append(f"{where}.config: found {config!r}, expected a mapping.")
         return None
     root = module.partition(".")[0]
     if root != "orchord" and not root.startswith("dagster"):
@@ -86,7 +87,7 @@ def parse_plugin(section: str, value: Any, mistakes: list[str]) -> PluginSpec | 
     if root == "orchord" and module != "orchord":
         return PluginSpec(section, class_name, f"{module}:{class_name}", config)
     hint = did_you_mean(class_name, known)
-    mistakes.append(f"{section}: no class '{class_name}' of module '{module}' is known.{hint}")
+    mistakes.append(f"{where}: no class '{class_name}' of module '{module}' is known.{hint}")
     return None
 
 

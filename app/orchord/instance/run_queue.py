@@ -133,7 +133,7 @@ class RunQueue:
     def _launch_one(self, run: Run, plan: ExecutionPlan | None) -> bool:
         try:
             context = LaunchRunContext(run, plan if plan is not None else self._plan_of(run), self.instance)
-            self.instance.run_launcher.launch_run(context)
+            self.instance.launcher_of(run).launch_run(context)
         except BrokerUnavailableError as error:
             logger.warning("Run %s left the queue, and its first steps are left to the monitor: %s", run.run_id, error)
             return False

@@ -14,6 +14,7 @@ from orchord.events import Event, EventType, utc_now
 from orchord.instance.launch import LaunchRequest, launch
 from orchord.instance.launchers import RunLauncher, RunWatch
 from orchord.instance.reexecution import ALL_STEPS, reexecute
+from orchord.instance.run_launchers import Launchers
 from orchord.runs import Run, RunStatus
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class RunControl:
     """The part of an instance by which runs are begun and ended."""
 
     storage: Storage
+    launchers: Launchers
 
     @property
     def run_launcher(self) -> RunLauncher:
@@ -86,7 +88,7 @@ class RunControl:
         run = runs.get(run_id)
         if run.status.is_terminal and not is_over:
             raise ConflictError(f"Run {run_id} has ended ({run.status}) and cannot be canceled.")
-        self.run_launcher.terminate(run_id)
+        self.launchers.stopping(run).terminate(run_id)
         return runs.get(run_id)
 
     def delete_run(self, run_id: str) -> None:

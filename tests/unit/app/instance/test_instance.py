@@ -74,17 +74,11 @@ class TestWiring:
 
 class TestPluginMistakes:
     def test_in_place_of_what_this_version_has_not_stands_the_default(self, tmp_path):
-        section = {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": {"job_namespace": "x"}}
         logs = {"module": "dagster_aws.s3", "class": "S3ComputeLogManager", "config": {"bucket": "x"}}
-        with instance_with(tmp_path, run_launcher=section, compute_logs=logs) as instance:
-            assert type(instance.run_launcher).__name__ == "CeleryRunLauncher"
+        with instance_with(tmp_path, compute_logs=logs) as instance:
             assert type(instance.compute_log_manager).__name__ == "LocalComputeLogManager"
             told = [line for line in instance.config.without_effect if "is not part of this version" in line]
         assert told == [
-            (
-                "run_launcher: K8sRunLauncher is not part of this version, so runs are carried out by Celery workers "
-                "(CeleryRunLauncher)"
-            ),
             (
                 "compute_logs: S3ComputeLogManager is not part of this version, so logs are kept in a folder "
                 "(LocalComputeLogManager)"

@@ -119,8 +119,8 @@ class TestTheMissionsFile:
         monkeypatch.setenv("DAGSTER_PG_PASSWORD", "p@ss/word")
         config = parsed(MISSION_FILE)
         assert config.storage_url == "postgresql://postgres:p%40ss%2Fword@postgresql.postgresql:5432/dagster"
-        # Not part of this version: what stands in their place is told (see test_instance.py).
-        assert (config.run_launcher.class_name, config.run_launcher.config) == ("CeleryRunLauncher", {})
+        assert config.run_launcher.target == "orchord_workers.launchers.kubernetes:K8sRunLauncher"
+        assert config.run_launcher.config["job_namespace"] == "dagster"
         assert (config.compute_logs.class_name, config.compute_logs.config) == ("LocalComputeLogManager", {})
 
     def test_its_coordinator_is_ours_with_its_config(self, monkeypatch):
@@ -132,7 +132,7 @@ class TestTheMissionsFile:
     def test_what_has_no_effect_is_told(self, monkeypatch):
         monkeypatch.setenv("DAGSTER_PG_PASSWORD", "x")
         told = {line.partition(":")[0] for line in parsed(MISSION_FILE).without_effect}
-        assert told == {"telemetry", "run_launcher", "compute_logs", "sensors.use_threads", "schedules.use_threads"}
+        assert told == {"telemetry", "compute_logs", "sensors.use_threads", "schedules.use_threads"}
 
     def test_a_missing_variable_is_named_with_each_of_its_places(self):
         found = mistakes_of(MISSION_FILE)
