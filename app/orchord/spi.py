@@ -17,6 +17,7 @@ from orchord.errors import (
     StepTimeoutError,
     StorageUnavailableError,
     UnavailableError,
+    did_you_mean,
 )
 from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.execution import ExecutionInterrupted, Progress, StepRequest, StepResult, execute_step, run_in_process
@@ -194,6 +195,7 @@ __all__ = [
     "as_skips",
     "begin",
     "decide",
+    "did_you_mean",
     "end_process_of_stuck_steps",
     "end_task_id",
     "environment_value",
