@@ -3,7 +3,10 @@
 Only re-exports. What is not here is private to the core, and may change without notice.
 """
 
-from orchord.compute_logs import ComputeLogManager
+from orchord.compute_logs import ComputeLogManager, LogChunk
+from orchord.compute_logs.live import LivePages, LiveWrite
+from orchord.compute_logs.shipping import Shipper
+from orchord.compute_logs.streams import StreamName, left_out_mark
 from orchord.definitions.cron import latest_times, next_times
 from orchord.definitions.job import JobDefinition
 from orchord.definitions.job_config import ResolvedRunConfig
@@ -32,6 +35,7 @@ from orchord.instance.heartbeat import Heartbeat
 from orchord.instance.instigators import Instigator, instigators
 from orchord.instance.launch import PreparedRun, hand_over_all
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
+from orchord.instance.log_shipping import announce_logs, keep_what_is_live, log_shipper
 from orchord.instance.queue_section import QueueSettings
 from orchord.instance.recording import EXECUTED_BY_TAG
 from orchord.instance.run_queue import RunQueue, unlimited_queue
@@ -142,7 +146,10 @@ __all__ = [
     "LaunchRunContext",
     "LaunchStanding",
     "Lease",
+    "LivePages",
+    "LiveWrite",
     "LocationTarget",
+    "LogChunk",
     "NewTick",
     "NotFoundError",
     "OrchordError",
@@ -170,6 +177,7 @@ __all__ = [
     "RunStatus",
     "RunWatch",
     "Settings",
+    "Shipper",
     "Skip",
     "SkipStep",
     "StartStep",
@@ -183,6 +191,7 @@ __all__ = [
     "Storage",
     "StorageUnavailableError",
     "StoredSink",
+    "StreamName",
     "TakenOver",
     "Tick",
     "TickEnd",
@@ -192,6 +201,7 @@ __all__ = [
     "UnavailableError",
     "WorkStanding",
     "WorkerRow",
+    "announce_logs",
     "as_skips",
     "begin",
     "decide",
@@ -208,10 +218,13 @@ __all__ = [
     "instigators",
     "join_id",
     "joins_of",
+    "keep_what_is_live",
     "known_daemons",
     "latest_times",
     "launches_queue",
+    "left_out_mark",
     "load_location",
+    "log_shipper",
     "next_times",
     "part_to_wire",
     "parts_from_wire",

@@ -27,8 +27,10 @@ from orchord.spi import (
     LocationTarget,
     OrchordInstance,
     Settings,
+    Shipper,
     end_process_of_stuck_steps,
     load_location,
+    log_shipper,
     steps_queue,
 )
 from orchord_workers.app import make_app
@@ -93,7 +95,8 @@ def run_worker(
         quiet=True,
     )
     on_beat = _on_beat(instance, process, worker, watched, fleet)
-    _connect_signals(process, Heartbeat(instance.storage, process.worker_id, code.name, consumed, on_beat))
+    heartbeat = Heartbeat(instance.storage, process.worker_id, code.name, consumed, on_beat)
+    _connect_signals(process, heartbeat, log_shipper(instance, process.worker_id))
     try:
         worker.start()
     finally:
@@ -166,7 +169,7 @@ def _on_beat(
     return on_beat
 
 
-def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
+def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat, shipper: Shipper | None) -> None:
     """Tie the process's life to Celery's signals. Weak references would be collected: these are closures."""
 
     def opened_in_child(**_: Any) -> None:
@@ -180,6 +183,8 @@ def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
 
     def ready(**_: Any) -> None:
         heartbeat.start()
+        if shipper is not None:
+            shipper.start()
         logger.info("Worker %s is ready", process.worker_id)
 
     def stopping(**_: Any) -> None:
@@ -187,6 +192,8 @@ def _connect_signals(process: WorkerProcess, heartbeat: Heartbeat) -> None:
         heartbeat.retire()
 
     def stopped(**_: Any) -> None:
+        if shipper is not None:
+            shipper.stop()
         heartbeat.stop()
 
     signals.worker_process_init.connect(opened_in_child, weak=False)

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from celery import Celery
 
-from orchord.spi import CodeLocation, OrchordInstance, RunStatus, Settings
+from orchord.spi import CodeLocation, OrchordInstance, RunStatus, Settings, announce_logs
 from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContexts
 from orchord_workers.endings import publish_end
@@ -32,7 +32,8 @@ def new_worker_id() -> str:
 class WorkerProcess:
     """What the tasks of one process share. ``open`` is called once per process, after the fork.
 
-    ``is_watched`` tells whether somebody, such as Flower, follows the worker's task events.
+    ``is_watched`` tells whether somebody, such as Flower, follows the worker's task events; ``is_leaving``, whether
+    the process was told to stop, so that what it is interrupted in is run again elsewhere.
     """
 
     app: Celery
@@ -41,6 +42,7 @@ class WorkerProcess:
     worker_id: str = field(default_factory=new_worker_id)
     is_watched: Callable[[], bool] = lambda: False
     interrupts: Interrupts = field(default_factory=Interrupts)
+    is_leaving: Callable[[], bool] = lambda: False
 
     def open(self) -> None:
         """Make ready what the first task would otherwise wait for."""
@@ -57,7 +59,9 @@ class WorkerProcess:
     def instance(self) -> OrchordInstance:
         """The instance of this process."""
         # Its parent has told already what of the instance file changes nothing.
-        return OrchordInstance.from_home(self.settings, tells=False)
+        instance = OrchordInstance.from_home(self.settings, tells=False)
+        announce_logs(instance, self.worker_id)
+        return instance
 
     @cached_property
     def runner(self) -> StepRunner:
@@ -70,6 +74,7 @@ class WorkerProcess:
             notify_end=self._notify_end,
             interrupts=self.interrupts,
             may_carry_on=lambda: not self.is_watched(),
+            is_leaving=self.is_leaving,
         )
 
     @cached_property

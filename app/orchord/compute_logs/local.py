@@ -13,11 +13,12 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from orchord.compute_logs.attempt_files import MAY_WRITE, AttemptFile, HiddenFile, NamedFile
+from orchord.compute_logs.attempt_files import AttemptFile, HiddenFile, NamedFile
 from orchord.compute_logs.manager import DEFAULT_CHUNK_BYTES, ComputeLogManager, LogChunk, LogStream
 from orchord.compute_logs.redirect import redirected
+from orchord.compute_logs.spool import Spool, is_ended
 from orchord.compute_logs.streams import DEFAULT_MAX_BYTES, StreamName, checked_names
-from orchord.compute_logs.unnamed import SpareFiles, UnnamedFilesUnsupportedError
+from orchord.compute_logs.unnamed import SpareFiles, UnnamedFilesUnsupportedError, make_folder
 from orchord.compute_logs.watching import Watcher
 
 
@@ -35,6 +36,7 @@ class LocalComputeLogManager(ComputeLogManager):
         self._base = str(self.base_dir)
         self._spares = SpareFiles(self._base)
         self.watcher = Watcher()
+        self._spool: Spool | None = None
         self._has_unnamed_files = True
 
     def capture(self, run_id: str, step_key: str, attempt: int) -> AbstractContextManager[None]:
@@ -60,7 +62,7 @@ class LocalComputeLogManager(ComputeLogManager):
         try:
             with open(self.path_of(name), "rb") as file:
                 # Asked before the data is read: an end that comes in between is seen by the next read.
-                ended = not os.fstat(file.fileno()).st_mode & MAY_WRITE
+                ended = is_ended(file.fileno())
                 if not ended:
                     # What is beyond is about to be cut.
                     limit = max(0, min(limit, self.max_bytes - offset))
@@ -73,9 +75,28 @@ class LocalComputeLogManager(ComputeLogManager):
 
     def delete(self, run_id: str) -> None:
         """Remove the folder of a run, and its live pages."""
-        if self.live is not None:
-            self.live.drop_run(run_id)
+        self.drop_live(run_id)
         shutil.rmtree(os.path.dirname(self._stem(run_id, "-", 0)), ignore_errors=True)
+
+    def keep_bytes(self, name: StreamName, data: bytes) -> None:
+        """Write what is known of a stream whose machine is gone, unless there is a file of it."""
+        path = self.path_of(name)
+        if os.access(path, os.F_OK):
+            return
+        draft = f"{path}.{os.getpid()}.draft"
+        make_folder(os.path.dirname(path))
+        with open(draft, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), 0o444)
+        os.rename(draft, path)
+
+    def files_to_ship(self) -> LocalComputeLogManager:
+        """Return itself: the files are its own."""
+        return self
+
+    def announce_as(self, owner: str) -> None:
+        """Leave word of each file that is printed into, for the shipper of this worker."""
+        self._spool = Spool(self._base, owner)
 
     def dispose(self) -> None:
         """Close spare files and let the thread that looks after running steps end; both come back when needed."""
@@ -97,13 +118,14 @@ class LocalComputeLogManager(ComputeLogManager):
             raise
 
     def _open(self, path: str) -> AttemptFile:
+        announce = None if self._spool is None else self._spool.announce
         # An attempt that is captured again, for example by a worker that was believed dead, goes on in its file.
         if self._has_unnamed_files and not os.access(path, os.F_OK):
             try:
-                return HiddenFile(path, self._spares)
+                return HiddenFile(path, self._spares, self.max_bytes, announce)
             except UnnamedFilesUnsupportedError:
                 self._has_unnamed_files = False
-        return NamedFile(path)
+        return NamedFile(path, self.max_bytes, announce)
 
     def path_of(self, name: StreamName) -> str:
         """Return where this machine's file of a stream is, if there is one."""

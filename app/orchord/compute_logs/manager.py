@@ -17,6 +17,7 @@ from orchord.errors import UnavailableError
 
 if TYPE_CHECKING:
     from orchord.compute_logs.live import LivePages
+    from orchord.compute_logs.local import LocalComputeLogManager
     from orchord.compute_logs.streams import StreamName
 
 DEFAULT_CHUNK_BYTES = 1 << 20
@@ -52,6 +53,10 @@ class ComputeLogManager(ABC):
     keeps_logs: bool = True
     #: What was printed a moment ago on other machines; None where there is nothing of the kind.
     live: LivePages | None = None
+    #: How often a running step's file is given to ``keep``, in seconds; None: not before its end.
+    upload_interval: float | None = None
+    #: Whether ``keep`` takes files elsewhere, so that their live pages can go.
+    takes_files: bool = False
 
     @abstractmethod
     def capture(self, run_id: str, step_key: str, attempt: int) -> AbstractContextManager[None]:
@@ -78,6 +83,24 @@ class ComputeLogManager(ABC):
         except UnavailableError as error:
             logger.warning("What %s prints now cannot be read: %s", name.step_key, error)
             return None
+
+    def drop_live(self, run_id: str) -> None:
+        """Forget the live pages of a run; what cannot be forgotten now goes by its age."""
+        if self.live is not None:
+            try:
+                self.live.drop_run(run_id)
+            except UnavailableError as error:
+                logger.warning("What run %s printed last is forgotten later: %s", run_id, error)
+
+    def files_to_ship(self) -> LocalComputeLogManager | None:
+        """Return who keeps the files that steps of this machine print into; None where there are none to ship."""
+        return None
+
+    def keep(self, name: StreamName, path: str, *, is_complete: bool) -> None:  # noqa: B027 - files may stay files
+        """Take a file that a step prints into, or printed into, to where logs are kept. Called again after errors."""
+
+    def keep_bytes(self, name: StreamName, data: bytes) -> None:  # noqa: B027 - as above
+        """Keep what is known of a stream whose machine is gone, unless its logs are kept already."""
 
     def delete(self, run_id: str) -> None:  # noqa: B027 - a manager that keeps nothing has nothing to delete
         """Remove what is kept of a run; a run without logs is no error."""

@@ -64,6 +64,8 @@ class StoredComputeLogManager(ComputeLogManager):
         max_bytes: how much of each stream is kept; what follows is counted and cut.
     """
 
+    takes_files = True
+
     def __init__(
         self,
         store: LogStore,
@@ -115,8 +117,7 @@ class StoredComputeLogManager(ComputeLogManager):
     def delete(self, run_id: str) -> None:
         """Remove what is kept of a run: its objects, its local files and its live pages."""
         self.local.delete(run_id)
-        if self.live is not None:
-            self.live.drop_run(run_id)
+        self.drop_live(run_id)
         self.store.delete_prefix(f"{self._run_prefix(run_id)}/")
 
     def key_of(self, name: StreamName) -> str:
@@ -124,7 +125,7 @@ class StoredComputeLogManager(ComputeLogManager):
         return f"{self._run_prefix(name.run_id)}/{name.file_name}"
 
     def keep(self, name: StreamName, path: str, *, is_complete: bool) -> None:
-        """Upload a stream's file: while it grows, beside its final key. Then the local file goes."""
+        """Upload a stream's file: while it grows, beside its final key; a complete one is moved."""
         key = self.key_of(name)
         if not is_complete:
             self.store.put(partial(key), Path(path))
@@ -140,6 +141,10 @@ class StoredComputeLogManager(ComputeLogManager):
         """Store what is known of a stream whose machine is gone, unless its end is stored already."""
         if self.store.size(self.key_of(name)) is None:
             self.store.put(self.key_of(name), data)
+
+    def files_to_ship(self) -> LocalComputeLogManager:
+        """Return the manager of the files that are uploaded."""
+        return self.local
 
     def dispose(self) -> None:
         """Close what the store holds open."""

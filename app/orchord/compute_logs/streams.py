@@ -62,3 +62,8 @@ def cut_mark(dropped_bytes: int, max_bytes: int) -> bytes:
         f"\n[orchord] Cut here: {dropped_bytes:,} further bytes were printed; "
         f"at most {max_bytes:,} bytes of a stream are kept.\n"
     ).encode()
+
+
+def left_out_mark(left_out_bytes: int) -> bytes:
+    """Return the line that stands for what a reader asked for and nobody has any more."""
+    return f"\n[orchord] Left out here: {left_out_bytes:,} bytes, which are not kept where they can be read.\n".encode()

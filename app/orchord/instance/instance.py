@@ -18,6 +18,7 @@ from orchord.instance.coordinators import RunCoordinator
 from orchord.instance.courier import Courier
 from orchord.instance.instigating import InstigatorControl
 from orchord.instance.launchers import RunLauncher
+from orchord.instance.log_shipping import connected
 from orchord.instance.plugins import PluginSpec, constructed, load_class
 from orchord.instance.reading import InstanceReaders
 from orchord.instance.recording import RunRecorder
@@ -135,7 +136,7 @@ class OrchordInstance(InstanceReaders, InstigatorControl, RunControl):
             # Beside the values that steps store and not among them: deleting a run deletes its logs alone.
             config = {**spec.config, "base_dir": str(self.config.artifact_folder / "compute_logs")}
             spec = PluginSpec(spec.section, spec.class_name, spec.target, config)
-        return constructed(spec, cls)
+        return connected(self, constructed(spec, cls))
 
     def storage_directory(self) -> str:
         """Return the folder in which IO managers without a ``base_dir`` store values."""
@@ -166,6 +167,8 @@ class OrchordInstance(InstanceReaders, InstigatorControl, RunControl):
         self.launchers.dispose()
         compute_logs = self.__dict__.pop("compute_log_manager", None)
         if compute_logs is not None:
+            if compute_logs.live is not None:
+                compute_logs.live.dispose()
             compute_logs.dispose()
         self.storage.dispose()
         if self._folder is not None:

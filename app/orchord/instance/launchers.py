@@ -53,6 +53,8 @@ class RunLauncher(ABC):
     config_keys: frozenset[str] = frozenset()
     #: Where it carries out a run that is one unit of work.
     place: Place = Place.WORKER
+    #: Whether the result backend shows what steps print while they run.
+    shows_live_logs: bool = True
     #: The courier that goes with this launcher, as ``module:Class``.
     courier = "orchord_workers.courier:CeleryCourier"
 

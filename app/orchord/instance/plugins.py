@@ -20,6 +20,7 @@ T = TypeVar("T")
 CELERY_RUN_LAUNCHER = "orchord_workers.launcher:CeleryRunLauncher"
 DEFAULT_RUN_COORDINATOR = "orchord.instance.coordinators:DefaultRunCoordinator"
 QUEUED_RUN_COORDINATOR = "orchord.instance.coordinators:QueuedRunCoordinator"
+LIVE_PAGES = "orchord_workers.live_pages:RedisLivePages"
 DAEMON_SCHEDULER = "orchord_beat.scheduler:OrchordScheduler"
 
 # Dagster's and our class names, by section of the instance file. None: known, and not in this version.

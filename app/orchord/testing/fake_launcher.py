@@ -34,6 +34,7 @@ class FakeRunLauncher(RunLauncher):
     """
 
     config_keys = frozenset({"failing_steps", "unfinished"})
+    shows_live_logs = False
     courier = "orchord.testing.fake_courier:FakeCourier"
 
     def __init__(self, instance: OrchordInstance, config: Mapping[str, Any]) -> None:
