@@ -7,7 +7,7 @@ here may be done twice, or while the work goes on well after all: claims are fen
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,6 +25,7 @@ from orchord.spi import (
     RunStatus,
     SkipStep,
     StartStep,
+    Step,
     StepMessage,
     StepResult,
     follow,
@@ -35,14 +36,13 @@ from orchord.spi import (
 from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
 from orchord_workers.outside_ends import end_attempt, end_attempt_alone, timed_out_result
-from orchord_workers.step_runner import StepRunner, Work, canceled_result, failed_result
+from orchord_workers.step_runner import STOPPED, StepRunner, Work, canceled_result, failed_result
 from orchord_workers.whole_run import end_canceled
 
 # A step that takes its worker down with it is tried this many times in all.
 MOST_LOST_ATTEMPTS = 3
 # What the errors of lost attempts are called: of the second kind no step is given up.
 LOST = "AttemptLost"
-STOPPED = "WorkerStopped"
 RETRY_GRACE = timedelta(seconds=2)
 UNDER_WAY = (RunStatus.STARTING, RunStatus.STARTED)
 
@@ -81,17 +81,9 @@ class Mender:
         """
         held = self.storage.attempts.running_of_process(worker_id, process_id)
         self.storage.pools.forget_process(worker_id, process_id)
-        if why is ProcessEnd.TIME_LIMIT:
-            lost = [attempt for attempt in held if not self._end_timed_out(attempt)]
-        else:
-            lost = held
-        if why is ProcessEnd.STOPPED:
-            self.attempts_lost(lost, "its worker was stopped", counts=False)
-        else:
-            self.attempts_lost(lost, "the process that ran it died")
-        for stored in held:
-            if stored not in lost:
-                self.mend_run(stored.run_id)
+        self.end_or_give_up(held, why)
+        for held_run in dict.fromkeys(attempt.run_id for attempt in held):
+            self.mend_run(held_run)
         if run_id not in {attempt.run_id for attempt in held}:
             self.mend_run(run_id)
 
@@ -100,6 +92,12 @@ class Mender:
 
         ``counts``: whether the step could be what killed them; it is given up after some such losses.
         """
+        self.give_up(attempts, reason, counts=counts)
+        for run_id in dict.fromkeys(attempt.run_id for attempt in attempts):
+            self.mend_run(run_id)
+
+    def give_up(self, attempts: Sequence[Attempt], reason: str, *, counts: bool = True) -> None:
+        """Do what ``attempts_lost`` does, and send nothing: ``mend_run`` is to follow, here or elsewhere."""
         for attempt in attempts:
             if self.storage.runs.status(attempt.run_id) is RunStatus.CANCELING:
                 self._end(attempt, canceled_result(attempt.step_key, utc_now()))
@@ -107,8 +105,29 @@ class Mender:
             kind = LOST if counts else STOPPED
             at = utc_now()
             self.storage.attempts.mark_lost(attempt.run_id, attempt.step_key, attempt.attempt, at, reason, kind=kind)
-        for run_id in dict.fromkeys(attempt.run_id for attempt in attempts):
-            self.mend_run(run_id)
+
+    def end_with(self, attempts: Sequence[Attempt], result_of: Callable[[Step, Attempt], StepResult]) -> None:
+        """End attempts whose process is gone by their steps' own doing, or as canceled in a run that is canceled.
+
+        What follows is sent, except in runs that are one unit of work: for these ``mend_run`` is to follow.
+        """
+        for attempt in attempts:
+            with contextlib.suppress(NotFoundError):
+                context = self.runner.contexts.read(attempt.run_id)
+                step = context.plan.by_key.get(attempt.step_key)
+                if step is None:
+                    continue
+                is_canceling = self.storage.runs.status(attempt.run_id) is RunStatus.CANCELING
+                ended = canceled_result(step.key, utc_now()) if is_canceling else result_of(step, attempt)
+                self._end(attempt, ended)
+
+    def end_or_give_up(self, attempts: Sequence[Attempt], why: ProcessEnd) -> None:
+        """End attempts whose process is gone, or give them up, by what ended it; ``mend_run`` is to follow."""
+        lost = [one for one in attempts if why is not ProcessEnd.TIME_LIMIT or not self._end_timed_out(one)]
+        if why is ProcessEnd.STOPPED:
+            self.give_up(lost, "its worker was stopped", counts=False)
+        else:
+            self.give_up(lost, "the process that ran it died")
 
     def _end_timed_out(self, attempt: Attempt) -> bool:
         """End an attempt whose process its time limit has ended. False: its step has no limit, or the run is gone."""

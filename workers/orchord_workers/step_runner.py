@@ -76,6 +76,8 @@ NO_MOVES = Follow((), (), (), False)
 NOT_ENDED_NOR_RUNNING = (None, AttemptStatus.UP_FOR_RETRY, AttemptStatus.LOST)
 
 NOT_STORED = "EndNotStored"
+# What the error of an attempt is called that was lost with no fault of its step: it does not count as a loss.
+STOPPED = "WorkerStopped"
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class StepRunner:
         notify_end: Is told of a run that has ended.
         may_carry_on: Whether a following step may be run right here instead of being sent as a message.
         interrupts: How this process is told to stop a step.
+        is_leaving: Whether this process was told to go, so that a step that it is interrupted in is run again.
     """
 
     def __init__(
@@ -118,6 +121,7 @@ class StepRunner:
         notify_end: Callable[[str, RunStatus], None],
         may_carry_on: Callable[[], bool] = lambda: True,
         interrupts: Interrupts | None = None,
+        is_leaving: Callable[[], bool] = lambda: False,
     ) -> None:
         self.instance = instance
         self.canvas = canvas
@@ -126,6 +130,7 @@ class StepRunner:
         self.interrupts = interrupts or Interrupts()
         self.notify_end = notify_end
         self.may_carry_on = may_carry_on
+        self.is_leaving = is_leaving
         self.slots = Slots(instance, canvas, contexts)
 
     def run(self, message: StepMessage, parts: Sequence[Part], *, redelivered: bool = False) -> None:
@@ -138,6 +143,12 @@ class StepRunner:
         while work is not None:
             work = self._run_one(work, redelivered=redelivered, carry_on_until=carry_on_until)
             redelivered = False
+
+    def run_claimed(self, context: RunContext, work: Work) -> None:
+        """Carry out an attempt that this process holds already by ``work.token``, and send what follows from it."""
+        assert work.token is not None
+        result = self._execute_or_fail(context, work.message, work.parts, work.token)
+        self.finish(context, work, result)
 
     def _run_one(self, work: Work, *, redelivered: bool, carry_on_until: float) -> Work | None:
         message, parts = work.message, work.parts
@@ -175,6 +186,8 @@ class StepRunner:
         """
         assert work.token is not None
         message, now = work.message, utc_now()
+        if self.gives_up(message.run_id, message.step_key, message.attempt, result.status):
+            return None
         moves = NO_MOVES
         if result.status in STEP_END_STATUSES:
             end = StepEnd(result.status, result.outputs)
@@ -216,6 +229,17 @@ class StepRunner:
         if stored.run_status is not None:
             self.notify_end(message.run_id, stored.run_status)
         return self._go_on(context, moves, following, finish, stored, carries_on=carries_on)
+
+    def gives_up(self, run_id: str, step_key: str, attempt: int, status: AttemptStatus) -> bool:
+        """Leave an attempt to others that was interrupted only because this process was told to go."""
+        if status is not AttemptStatus.CANCELED or not self.is_leaving():
+            return False
+        storage = self.instance.storage
+        if patiently(lambda: storage.runs.status(run_id)) is RunStatus.CANCELING:
+            return False
+        own, reason = (run_id, step_key, attempt), "its process was told to stop"
+        patiently(lambda: storage.attempts.mark_lost(*own, utc_now(), reason, kind=STOPPED))
+        return True
 
     def _following(self, context: RunContext, ended: str, moves: Follow) -> Work | None:
         if not moves.starts:

@@ -93,6 +93,7 @@ class WorkerSink(StoredSink):
         self._notify_end = runner.notify_end
         self._board = runner.interrupts.board
         self._slots = runner.slots
+        self._gives_up = runner.gives_up
 
     def store(self, finish: Finish) -> FinishResult:
         """Send one finish to storage, however long that takes."""
@@ -111,6 +112,8 @@ class WorkerSink(StoredSink):
     def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Store how an attempt ended; its time limit is over."""
         self._board.limit(None)
+        if self._gives_up(self.run_id, step.key, attempt, result.status):
+            return
         super().finish(step, attempt, result, skips, ends_run)
         self._slots.freed(step.pool)
 
@@ -120,6 +123,8 @@ class WorkerSink(StoredSink):
             own = (attempt.worker_id, attempt.process_id) == (self._worker_id, self._process_id)
             if own and attempt.status is AttemptStatus.RUNNING:
                 result = result_of(attempt.step_key)
+                if self._gives_up(self.run_id, attempt.step_key, attempt.attempt, result.status):
+                    continue
                 finish = Finish(
                     run_id=self.run_id,
                     step_key=attempt.step_key,

@@ -22,6 +22,7 @@ _COMMANDS = {
     "job": ("orchord.cli.jobs:job", "List, print, launch and execute jobs."),
     "asset": ("orchord.cli.assets:asset", "List and materialize assets."),
     "run": ("orchord.cli.runs:run", "List, show, wait for, cancel and delete runs; read their logs."),
+    "step": ("orchord.cli.step:step", "Execute one step of a launched run, as containers do."),
     "schedule": ("orchord.cli.schedules:schedule", "List schedules, turn them on and off, and read their ticks."),
     "sensor": ("orchord.cli.sensors:sensor", "List sensors, turn them on and off, push to them, and read their ticks."),
     "definitions": ("orchord.cli.definitions:definitions", "Check that a code location loads."),

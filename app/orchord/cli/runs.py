@@ -5,6 +5,7 @@ Reading what they said is in run_logs.py; launching them is in jobs.py.
 
 from __future__ import annotations
 
+import importlib
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,10 @@ from orchord.cli.output import (
 from orchord.cli.progress import wait_for_end
 from orchord.cli.records import attempt_record, latest_attempts, run_record
 from orchord.cli.run_logs import logs
+from orchord.cli.step import log_at
+from orchord.cli.targets import Targets, one_target, target_options
 from orchord.runs import Attempt, Run, RunStatus
+from orchord.settings import Settings
 from orchord.storage.values import RunFilter
 
 if TYPE_CHECKING:
@@ -147,6 +151,18 @@ def delete(run_ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
         print_json({"deleted": list(run_ids)})
     else:
         click.echo(f"Deleted {len(run_ids)} run(s).")
+
+
+@run.command("execute")
+@click.argument("run_id")
+@target_options
+@click.option("--log-level", default="warning", show_default=True, help="The least level that is logged.")
+def execute(targets: Targets, run_id: str, log_level: str) -> int:
+    """Carry out a launched run that is one unit of work, or what is left of it, as its container does."""
+    log_at(log_level)
+    # By name: the workers stand above this package.
+    hosting = importlib.import_module("orchord_workers.hosting.main")
+    return int(hosting.execute_run(Settings.from_environment(), one_target(targets), run_id))
 
 
 def report_end(instance: OrchordInstance, ended: Run, *, as_json: bool) -> int:

@@ -201,7 +201,7 @@ class WorkerRow(msgspec.Struct, frozen=True):
     @property
     def takes_steps(self) -> bool:
         """Whether it consumes a queue of steps: a process that carries out a run of its own consumes none."""
-        return any(name != ticks_queue(self.location) for name in self.queues)
+        return any(name.startswith("steps.") for name in self.queues)
 
     @property
     def takes_ticks(self) -> bool:
