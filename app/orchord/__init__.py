@@ -221,6 +221,22 @@ if _typing.TYPE_CHECKING:
         InMemoryIOManager as InMemoryIOManager,
         mem_io_manager as mem_io_manager,
     )
+    from orchord.io_managers.bigquery import (
+        BigQueryIOManager as BigQueryIOManager,
+        build_bigquery_io_manager as build_bigquery_io_manager,
+    )
+    from orchord.io_managers.bigquery_client import BigQueryWriteMode as BigQueryWriteMode
+    from orchord.io_managers.bigquery_handlers import BigQueryTypeHandler as BigQueryTypeHandler
+    from orchord.io_managers.bigquery_pandas import (
+        bigquery_pandas_io_manager as bigquery_pandas_io_manager,
+        BigQueryPandasIOManager as BigQueryPandasIOManager,
+        BigQueryPandasTypeHandler as BigQueryPandasTypeHandler,
+    )
+    from orchord.io_managers.bigquery_pyspark import (
+        bigquery_pyspark_io_manager as bigquery_pyspark_io_manager,
+        BigQueryPySparkIOManager as BigQueryPySparkIOManager,
+        BigQueryPySparkTypeHandler as BigQueryPySparkTypeHandler,
+    )
 
     # Executors and loggers
     from orchord.definitions.executors import (
@@ -376,8 +392,10 @@ if _typing.TYPE_CHECKING:
     __all__ = [
         "Any", "Array", "AssetDep", "AssetExecutionContext", "AssetGraph", "AssetIn", "AssetKey",
         "AssetMaterialization", "AssetNotFoundError", "AssetObservation", "AssetOut", "AssetSelection",
-        "AssetSensorDefinition", "AssetSpec", "AssetsDefinition", "Backoff", "Bool", "BoolMetadataValue", "BoolSource",
-        "BrokerUnavailableError", "CodeLocationLoadError", "Config", "ConfigMapping", "ConfigSchema",
+        "AssetSensorDefinition", "AssetSpec", "AssetsDefinition", "Backoff", "BigQueryIOManager",
+        "BigQueryPandasIOManager", "BigQueryPandasTypeHandler", "BigQueryPySparkIOManager",
+        "BigQueryPySparkTypeHandler", "BigQueryTypeHandler", "BigQueryWriteMode", "Bool", "BoolMetadataValue",
+        "BoolSource", "BrokerUnavailableError", "CodeLocationLoadError", "Config", "ConfigMapping", "ConfigSchema",
         "ConfigurableIOManager", "ConfigurableIOManagerFactory", "ConfigurableInputManager", "ConfigurableResource",
         "ConfigurableResourceFactory", "ConflictError", "DagsterAssetMetadataValue", "DagsterError", "DagsterEvent",
         "DagsterEventType", "DagsterExecutionInterruptedError", "DagsterExecutionStepExecutionError", "DagsterInstance",
@@ -408,21 +426,21 @@ if _typing.TYPE_CHECKING:
         "TableConstraints", "TableMetadataValue", "TableRecord", "TableSchema", "TableSchemaMetadataValue",
         "TextMetadataValue", "TimestampMetadataValue", "TypeCheck", "TypeCheckError", "UnavailableError",
         "UnknownResourceError", "UnresolvedAssetJobDefinition", "UrlMetadataValue", "asset", "asset_sensor",
-        "build_asset_context", "build_hook_context", "build_init_logger_context", "build_init_resource_context",
-        "build_input_context", "build_multi_asset_sensor_context", "build_op_context", "build_output_context",
-        "build_resources", "build_run_status_sensor_context", "build_schedule_context", "build_sensor_context",
-        "celery_docker_executor", "celery_executor", "celery_k8s_job_executor", "colored_console_logger",
-        "config_mapping", "configured", "define_asset_job", "definitions", "docker_executor", "executor",
-        "failure_hook", "file_relative_path", "fs_io_manager", "get_dagster_logger", "graph", "graph_asset",
-        "graph_multi_asset", "in_process_executor", "input_manager", "io_manager", "job", "json_console_logger",
-        "k8s_job_executor", "load_assets_from_current_module", "load_assets_from_modules",
-        "load_assets_from_package_module", "load_assets_from_package_name", "load_definitions_from_current_module",
-        "load_definitions_from_module", "load_definitions_from_modules", "load_definitions_from_package_module",
-        "load_definitions_from_package_name", "logger", "make_python_type_usable_as_dagster_type", "map_asset_specs",
-        "materialize", "materialize_to_memory", "mem_io_manager", "multi_asset", "multi_asset_sensor",
-        "multi_or_in_process_executor", "multiprocess_executor", "op", "resource", "run_failure_sensor",
-        "run_status_sensor", "schedule", "sensor", "success_hook", "usable_as_dagster_type", "validate_run_config",
-        "with_resources",
+        "bigquery_pandas_io_manager", "bigquery_pyspark_io_manager", "build_asset_context", "build_bigquery_io_manager",
+        "build_hook_context", "build_init_logger_context", "build_init_resource_context", "build_input_context",
+        "build_multi_asset_sensor_context", "build_op_context", "build_output_context", "build_resources",
+        "build_run_status_sensor_context", "build_schedule_context", "build_sensor_context", "celery_docker_executor",
+        "celery_executor", "celery_k8s_job_executor", "colored_console_logger", "config_mapping", "configured",
+        "define_asset_job", "definitions", "docker_executor", "executor", "failure_hook", "file_relative_path",
+        "fs_io_manager", "get_dagster_logger", "graph", "graph_asset", "graph_multi_asset", "in_process_executor",
+        "input_manager", "io_manager", "job", "json_console_logger", "k8s_job_executor",
+        "load_assets_from_current_module", "load_assets_from_modules", "load_assets_from_package_module",
+        "load_assets_from_package_name", "load_definitions_from_current_module", "load_definitions_from_module",
+        "load_definitions_from_modules", "load_definitions_from_package_module", "load_definitions_from_package_name",
+        "logger", "make_python_type_usable_as_dagster_type", "map_asset_specs", "materialize", "materialize_to_memory",
+        "mem_io_manager", "multi_asset", "multi_asset_sensor", "multi_or_in_process_executor", "multiprocess_executor",
+        "op", "resource", "run_failure_sensor", "run_status_sensor", "schedule", "sensor", "success_hook",
+        "usable_as_dagster_type", "validate_run_config", "with_resources",
     ]
     # fmt: on
 else:
@@ -491,6 +509,12 @@ else:
             definitions.io_context: build_input_context build_output_context InputContext OutputContext
             definitions.io_manager: input_manager InputManagerDefinition io_manager IOManagerDefinition
             io_managers: FilesystemIOManager fs_io_manager InMemoryIOManager mem_io_manager
+            io_managers.bigquery: BigQueryIOManager build_bigquery_io_manager
+            io_managers.bigquery_client: BigQueryWriteMode
+            io_managers.bigquery_handlers: BigQueryTypeHandler
+            io_managers.bigquery_pandas: bigquery_pandas_io_manager BigQueryPandasIOManager BigQueryPandasTypeHandler
+            io_managers.bigquery_pyspark: bigquery_pyspark_io_manager BigQueryPySparkIOManager
+            io_managers.bigquery_pyspark: BigQueryPySparkTypeHandler
             definitions.executors: celery_docker_executor celery_executor celery_k8s_job_executor docker_executor
             definitions.executors: executor ExecutorDefinition in_process_executor k8s_job_executor
             definitions.executors: multi_or_in_process_executor multiprocess_executor
