@@ -13,7 +13,7 @@ from orchord.execution.contexts import AssetExecutionContext, OpExecutionContext
 from orchord.execution.execute import InProcessEngine
 from orchord.execution.expectations import ExpectationResult
 from orchord.execution.hooks import HookContext
-from orchord.execution.in_process import Progress, RunEnd, RunSink, run_in_process
+from orchord.execution.in_process import RunEnd, RunSink, run_in_process
 from orchord.execution.interrupt import ExecutionInterrupted
 from orchord.execution.logs import get_logger
 from orchord.execution.materialize import materialize, materialize_to_memory
@@ -21,6 +21,7 @@ from orchord.execution.request import StepRequest, StepResult
 from orchord.execution.result import ExecuteInProcessResult
 from orchord.execution.step import execute_step
 from orchord.execution.transient import install_ephemeral
+from orchord.execution.turns import Progress
 
 engine.install(InProcessEngine())
 

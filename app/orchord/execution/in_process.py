@@ -7,8 +7,7 @@ run of a job, and its result, are execute.py and result.py.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +17,8 @@ from orchord.execution.request import StepRequest, StepResult
 from orchord.execution.run_resources import RunResources
 from orchord.execution.secrets_in_config import masker_of
 from orchord.execution.step import execute_step
-from orchord.plan.machine import Command, EndRun, RunMachine, SkipStep, StartStep, StepEnd
+from orchord.execution.turns import Progress, Turn, Turns
+from orchord.plan.machine import SkipStep
 from orchord.plan.model import ExecutionPlan, Step
 from orchord.runs import AttemptStatus, Run, RunStatus
 
@@ -63,19 +63,6 @@ class RunRecorder(RunSink, Protocol):
         """Note what came after the last step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run that was begun by another process stands.
-
-    Attributes:
-        ends: the steps that have ended.
-        attempts: the number of the latest attempt of each other step that was started, and its retry number.
-    """
-
-    ends: Mapping[str, StepEnd]
-    attempts: Mapping[str, tuple[int, int]]
-
-
 def run_in_process(
     job: JobDefinition,
     run: Run,
@@ -112,16 +99,6 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """An attempt that is to be made, not before ``due`` (of the monotonic clock)."""
-
-    command: StartStep
-    attempt: int
-    retry_number: int
-    due: float = 0.0
-
-
 class _Loop:
     def __init__(
         self,
@@ -139,78 +116,46 @@ class _Loop:
         self.sink, self.compute_logs, self.emit_live, self.sleep = sink, compute_logs, emit_live, sleep
         self.masker = masker_of(job, resolved)
         self.resources = RunResources(job, run, plan, resolved, instance, self.masker, emit_live)
-        self.machine = RunMachine(plan, run.inherited)
-        self.waiting: deque[_Turn] = deque()
-        self.retries: list[_Turn] = []
+        self.turns = Turns(plan, run)
         self.is_going = True
-        self.status: RunStatus | None = None
         self.error: BaseException | None = None
-        self.begun: Mapping[str, tuple[int, int]] = {}
 
     def go(self, progress: Progress | None) -> RunEnd:
-        if progress is None:
-            commands = self.machine.start()
-        else:
-            self.machine, commands = RunMachine.resume(self.plan, self.run.inherited, progress.ends)
-            self.begun = progress.attempts
-        skips, ends_run = self._take(commands)
+        skips, ends_run = self.turns.begin(progress)
         if skips or ends_run:
             self.sink.skip(skips, ends_run)
         try:
-            while self.is_going and (self.waiting or self.retries):
+            while self.is_going and not self.turns.is_empty:
                 self._next()
         finally:
             late_events = self.resources.close()
-        return RunEnd(self.status, late_events, self.error)
-
-    def _take(self, commands: Iterable[Command]) -> tuple[list[SkipStep], bool]:
-        skips: list[SkipStep] = []
-        for command in commands:
-            if isinstance(command, StartStep):
-                attempt, retry_number = self.begun.get(command.step_key, (0, -1))
-                self.waiting.append(_Turn(command, attempt + 1, retry_number + 1))
-            elif isinstance(command, SkipStep):
-                skips.append(command)
-            elif isinstance(command, EndRun):
-                self.status = command.status
-        return skips, self.status is not None
+        return RunEnd(self.turns.status, late_events, self.error)
 
     def _next(self) -> None:
         """Take the step that is next. One that waits for its retry lets others go first."""
         now = time.monotonic()
-        due = next((turn for turn in self.retries if turn.due <= now), None)
-        if due is not None:
-            self.retries.remove(due)
-            self._step(due)
-        elif self.waiting:
-            self._step(self.waiting.popleft())
-        else:
-            try:
-                self.sleep(min(turn.due for turn in self.retries) - now)
-            except (KeyboardInterrupt, ExecutionInterrupted) as error:
-                self.error, self.is_going = error, False
+        due = self.turns.due_retries(now)
+        if due or self.turns.waiting:
+            turn = due[0] if due else self.turns.waiting[0]
+            self.turns.take(turn)
+            self._step(turn)
+            return
+        try:
+            self.sleep(self.turns.seconds_to_retry(now) or 0.0)
+        except (KeyboardInterrupt, ExecutionInterrupted) as error:
+            self.error, self.is_going = error, False
 
-    def _step(self, turn: _Turn) -> None:
+    def _step(self, turn: Turn) -> None:
         """Carry out one attempt at a step."""
-        step = self.plan.step(turn.command.step_key)
+        step = self.plan.step(turn.step_key)
         if not self.sink.claim(step, turn.attempt):
             self.is_going = False
             return
         result = self._execute(StepRequest(self.run, step, turn.attempt, turn.retry_number, turn.command.missing))
-        if result.status is AttemptStatus.UP_FOR_RETRY:
-            self.sink.finish(step, turn.attempt, result, (), False)
-            due = time.monotonic() + (result.retry_delay_seconds or 0.0)
-            self.retries.append(_Turn(turn.command, turn.attempt + 1, turn.retry_number + 1, due))
-            return
-        if result.exception is not None and self.error is None:
+        is_final = result.status is not AttemptStatus.UP_FOR_RETRY
+        if is_final and result.exception is not None and self.error is None:
             self.error = result.exception
-        commands: list[Command] = []
-        if result.status is AttemptStatus.CANCELED:
-            self.waiting.clear()
-            self.retries.clear()
-            commands += self.machine.cancel()
-        commands += self.machine.ended(step.key, StepEnd(result.status, result.outputs))
-        skips, ends_run = self._take(commands)
+        skips, ends_run = self.turns.ended(turn, result)
         self.sink.finish(step, turn.attempt, result, skips, ends_run)
 
     def _execute(self, request: StepRequest) -> StepResult:
