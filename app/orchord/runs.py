@@ -81,7 +81,8 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     those of higher ``priority`` go first. ``pools`` are all pools of the plan; ``blocking_pools`` those of its first
     steps, if every first step has one. ``waits_for`` says why the run is still QUEUED. ``launcher`` names one of the
     instance's further run launchers; empty: the instance's own. ``unit_place`` is where that launcher
-    carries out a run that is one unit of work (orchord.plan.places).
+    carries out a run that is one unit of work (orchord.plan.places). ``executor_config`` is what the job's code fixed
+    of its executor's config; empty: run config says it all.
     """
 
     run_id: str
@@ -110,6 +111,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     waits_for: str | None = None
     launcher: str = ""
     unit_place: str = "worker"
+    executor_config: dict[str, Any] = {}
 
     @property
     def is_finished(self) -> bool:

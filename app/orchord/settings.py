@@ -28,6 +28,11 @@ class Settings:
         return cls(home=home.absolute(), home_is_given=bool(given))
 
 
+def current_image() -> str | None:
+    """Return the image that this process runs in, if it was told: ``ORCHORD_CURRENT_IMAGE``, or Dagster's variable."""
+    return os.environ.get("ORCHORD_CURRENT_IMAGE") or os.environ.get("DAGSTER_CURRENT_IMAGE")
+
+
 def environment_value(name: str) -> str | None:
     """Return the value of an environment variable, or None when it is not set."""
     return os.environ.get(name)

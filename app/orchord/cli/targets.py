@@ -131,15 +131,4 @@ def targets_of(directory: Path) -> Targets:
 
 def target_arguments(target: LocationTarget) -> list[str]:
     """Return the options that name this target, for a child process."""
-    arguments: list[str] = []
-    if target.module is not None:
-        arguments += ["-m", target.module]
-    if target.package is not None:
-        arguments += ["--package-name", target.package]
-    if target.file is not None:
-        arguments += ["-f", str(target.file)]
-    if target.attribute is not None:
-        arguments += ["-a", target.attribute]
-    if target.working_directory is not None:
-        arguments += ["-d", str(target.working_directory)]
-    return [*arguments, "--location-name", target.location_name]
+    return list(target.arguments)

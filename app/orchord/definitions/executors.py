@@ -6,22 +6,14 @@ These are data. What carries a run out is in execution/ (in this process) and in
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, overload
 
-from orchord.definitions.config.configurable import Configurable
-from orchord.definitions.config.schema import (
-    ANY_SCHEMA,
-    Array,
-    ConfigSchema,
-    Field,
-    Map,
-    Noneable,
-    Permissive,
-    Selector,
-    as_schema,
-)
-from orchord.definitions.config.schema import StringSource as Source
+from orchord.definitions import executor_config as settings
+from orchord.definitions.config.check import check_config
+from orchord.definitions.config.configurable import Configurable, required_config
+from orchord.definitions.config.env import env_references
+from orchord.definitions.config.schema import ANY_SCHEMA, ConfigSchema, Field, Selector, as_schema
 from orchord.errors import InvalidDefinitionError
 
 RunForm = Literal["chords", "unit"]
@@ -37,7 +29,6 @@ class ExecutorDefinition(Configurable):
         description: For people.
         run_form: ``chords``: steps are tasks of their own; ``unit``: one process carries the whole run out.
         step_place: Where a step's code runs: in a worker, in a process of its own, in a container, in a pod.
-        can_run: Whether this version of Orchord carries such runs out.
         executor_creation_fn: The function behind an executor of your own.
     """
 
@@ -49,7 +40,6 @@ class ExecutorDefinition(Configurable):
         *,
         run_form: RunForm = "unit",
         step_place: StepPlace = "worker",
-        can_run: bool = False,
         executor_creation_fn: Callable[..., Any] | None = None,
     ) -> None:
         if not isinstance(name, str) or not name.isidentifier():
@@ -58,18 +48,23 @@ class ExecutorDefinition(Configurable):
         self.description = description
         self.run_form: RunForm = run_form
         self.step_place: StepPlace = step_place
-        self.can_run = can_run
         self.executor_creation_fn = executor_creation_fn
         self._config_schema: ConfigSchema | None = as_schema({} if config_schema is None else config_schema)
         self.config_type = self._config_schema.config_type
 
     @property
-    def why_not(self) -> str | None:
-        """Why a run with this executor is refused, or None when it is not."""
-        if self.can_run:
-            return None
-        usable = ", ".join(sorted(item.name for item in EXECUTORS.values() if item.can_run))
-        return f"Executor '{self.name}' cannot be used yet. Use one of: {usable}."
+    def fixed_config(self) -> dict[str, Any]:
+        """The config that ``configured`` gave it, as plain data with variables by name; empty: none.
+
+        Of a function that needs config of its own it is empty too: its result is known only where its code is.
+        """
+        if not self._config_layers or required_config(self.config_type):
+            return {}
+        value: Any = {}
+        for layer in self._config_layers:
+            given = check_config(layer.outer.config_type, value).value
+            value = env_references(layer.inner_config(given))
+        return dict(value) if isinstance(value, Mapping) else {}
 
     def __repr__(self) -> str:
         return f"<ExecutorDefinition '{self.name}'>"
@@ -104,63 +99,36 @@ def executor(
     return define(name, None) if callable(name) else lambda function: define(function, name)
 
 
-_CONCURRENCY = {
-    "max_concurrent": Field(
-        Noneable(int),
-        default_value=None,
-        description="How many steps run at once; None: as many as there are processors.",
-    ),
-}
-_CONTAINER = {
-    "image": Field(Noneable(Source), default_value=None, description="The image; None: the code location's."),
-    "network": Field(Noneable(Source), default_value=None, description="The network that containers join."),
-    "networks": Field([Source], default_value=[], description="The networks that containers join."),
-    "env_vars": Field([str], default_value=[], description="NAME=value, or NAME to pass the variable on."),
-    "container_kwargs": Field(Permissive(), default_value={}, description="Passed to docker's containers.create."),
-    "registry": Field(
-        Noneable({"url": Source, "username": Source, "password": Field(Source, is_secret=True)}),
-        default_value=None,
-        description="Where images are pulled from, if not from Docker Hub.",
-    ),
-}
-_POD = {
-    "job_image": Field(Noneable(Source), default_value=None, description="The image; None: the code location's."),
-    "job_namespace": Field(Noneable(Source), default_value=None, description="The namespace of the Jobs."),
-    "service_account_name": Field(Noneable(Source), default_value=None, description="The Jobs' service account."),
-    "image_pull_policy": Field(Noneable(Source), default_value=None, description="Always, IfNotPresent or Never."),
-    "image_pull_secrets": Field([{"name": str}], default_value=[], description="Secrets to pull the image with."),
-    "env_vars": Field([str], default_value=[], description="NAME=value, or NAME to pass the variable on."),
-    "env_secrets": Field([str], default_value=[], description="Secrets whose keys become variables."),
-    "env_config_maps": Field([str], default_value=[], description="ConfigMaps whose keys become variables."),
-    "labels": Field(Map(str, str), default_value={}, description="Labels of the Jobs and their pods."),
-    "volumes": Field(Array(Permissive()), default_value=[], description="Volumes of the pods."),
-    "volume_mounts": Field(Array(Permissive()), default_value=[], description="Where the volumes are mounted."),
-    "resources": Field(Permissive(), default_value={}, description="Requests and limits of the containers."),
-    "step_k8s_config": Field(Permissive(), default_value={}, description="Raw parts of the Jobs' manifests."),
-}
-
 celery_executor = ExecutorDefinition(
-    "celery_executor",
-    description="Each step is a Celery task on a warm worker. The default.",
-    run_form="chords",
-    can_run=True,
+    "celery_executor", settings.CELERY, "Each step is a Celery task on a warm worker.", run_form="chords"
 )
-default_executor = celery_executor
+default_executor = ExecutorDefinition(
+    "celery_executor",
+    {**settings.CELERY, **settings.UNIT_FORMS},
+    "As celery_executor where runs are spread over warm workers; one unit of work where the run launcher makes a "
+    "process or a container for each run, or run config asks for in_process or multiprocess.",
+    run_form="chords",
+)
 """The executor of jobs for which nobody named one."""
 
 in_process_executor = ExecutorDefinition(
-    "in_process_executor", description="Steps run one after another in one process.", can_run=True
+    "in_process_executor", settings.IN_PROCESS, "Steps run one after another in one process."
 )
 multiprocess_executor = ExecutorDefinition(
     "multiprocess_executor",
-    _CONCURRENCY,
+    settings.MULTIPROCESS,
     "Steps run in parallel, each in a process of its own on one machine.",
     step_place="process",
 )
 multi_or_in_process_executor = ExecutorDefinition(
     "multi_or_in_process_executor",
     Field(
-        Selector({"multiprocess": Field(_CONCURRENCY, default_value={}), "in_process": Field({}, default_value={})}),
+        Selector(
+            {
+                "multiprocess": Field(settings.MULTIPROCESS, default_value={}),
+                "in_process": Field(settings.IN_PROCESS, default_value={}),
+            }
+        ),
         default_value={"multiprocess": {}},
     ),
     "Chosen in run config: multiprocess (the default) or in_process.",
@@ -168,28 +136,28 @@ multi_or_in_process_executor = ExecutorDefinition(
 )
 docker_executor = ExecutorDefinition(
     "docker_executor",
-    {**_CONTAINER, **_CONCURRENCY},
+    settings.DOCKER,
     "Each step runs in a Docker container of its own.",
     run_form="chords",
     step_place="container",
 )
 celery_docker_executor = ExecutorDefinition(
     "celery_docker_executor",
-    {"docker": Field(_CONTAINER, default_value={})},
+    settings.CELERY_DOCKER,
     "Each step is a Celery task that runs in a Docker container of its own.",
     run_form="chords",
     step_place="container",
 )
 k8s_job_executor = ExecutorDefinition(
     "k8s_job_executor",
-    {**_POD, **_CONCURRENCY},
+    settings.K8S_JOB,
     "Each step runs in a Kubernetes Job of its own.",
     run_form="chords",
     step_place="pod",
 )
 celery_k8s_job_executor = ExecutorDefinition(
     "celery_k8s_job_executor",
-    _POD,
+    settings.CELERY_K8S_JOB,
     "Each step is a Celery task that runs in a Kubernetes Job of its own.",
     run_form="chords",
     step_place="pod",

@@ -265,6 +265,7 @@ def _checked_run(
         executor=placement.executor,
         launcher=placement.launcher,
         unit_place=placement.unit_place.value,
+        executor_config=job.executor_config,
         step_keys=selection.step_keys,
         asset_selection=selection.asset_keys,
         inherited={key: value for key, value in inherited.items() if key not in selection.plan.by_key},

@@ -5,7 +5,7 @@ A worker cannot see another worker's memory; values that cross processes belong 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from orchord.definitions.io_context import InputContext, OutputContext
 from orchord.definitions.io_manager import IOManager, io_manager
@@ -15,6 +15,8 @@ from orchord.errors import InvariantViolationError
 
 class InMemoryIOManager(IOManager):
     """Keeps values in ``values``: assets by the parts of their key, outputs by run, step and name."""
+
+    keeps_values_in_process: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, ...], Any] = {}

@@ -5,7 +5,8 @@ Importing, and cutting tracebacks, is importing.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ from orchord.definitions.repository import Repository
 from orchord.errors import CodeLocationLoadError, InvalidDefinitionError, OrchordError, did_you_mean
 from orchord.location.importing import import_target, run_user_code, submodule
 from orchord.location.target import LocationTarget
+from orchord.settings import current_image
 from orchord.snapshot import LocationSnapshot, snapshot_of
 
 DEFINITIONS_MODULE = "definitions"
@@ -53,7 +55,27 @@ def load_location(target: LocationTarget) -> CodeLocation:
         raise CodeLocationLoadError(
             f"Code location '{name}' cannot be loaded. {type(error).__name__}: {error}"
         ) from error
-    return CodeLocation(name, repository, snapshot_of(repository, name), target)
+    snapshot = snapshot_of(repository, name, target=target_in_container(target, module), image=current_image())
+    return CodeLocation(name, repository, snapshot, target)
+
+
+def target_in_container(target: LocationTarget, module: ModuleType) -> tuple[str, ...]:
+    """Return the options that load a target's code where the same image, or the same packages, are.
+
+    The working directory is told only when the code was found in it: installed code is found without, and a folder of
+    this machine may not be there.
+    """
+    found = getattr(module, "__file__", None)
+    directory = target.working_directory
+    if directory is None and target.file is None:
+        directory = Path.cwd()
+    is_inside = found is not None and directory is not None and Path(found).is_relative_to(directory.absolute())
+    in_packages = found is not None and "site-packages" in Path(found).parts
+    file = target.file
+    if file is not None and not file.is_absolute():
+        file = ((target.working_directory or Path.cwd()) / file).absolute()
+    directory = directory.absolute() if directory is not None and is_inside and not in_packages else None
+    return replace(target, file=file, working_directory=directory, name=target.location_name).arguments
 
 
 def _definitions_in(target: LocationTarget, module: ModuleType) -> Any:

@@ -54,6 +54,19 @@ class LocationTarget:
         return self.module or self.package or (self.file.stem if self.file is not None else "")
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """The options by which an ``orchord`` command loads the same code under the same name."""
+        options = {
+            "-m": self.module,
+            "--package-name": self.package,
+            "-f": self.file,
+            "-a": self.attribute,
+            "-d": self.working_directory,
+            "--location-name": self.location_name,
+        }
+        return tuple(str(item) for name, value in options.items() if value is not None for item in (name, value))
+
+    @property
     def import_folders(self) -> tuple[Path, ...]:
         """The folders that its imports are looked for in first."""
         directory = (self.working_directory or Path.cwd()).absolute()

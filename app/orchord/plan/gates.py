@@ -39,7 +39,9 @@ def run_pool(run_id: str) -> str:
 
 
 def executor_config(run: Run) -> Mapping[str, Any]:
-    """Return what a run's config says to its executor."""
+    """Return what a run's executor is told: what the job's code fixed, or else what run config says."""
+    if run.executor_config:
+        return run.executor_config
     execution = run.run_config.get("execution")
     config = execution.get("config") if isinstance(execution, Mapping) else None
     return config if isinstance(config, Mapping) else {}

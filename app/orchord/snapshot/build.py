@@ -27,6 +27,7 @@ from orchord.definitions.resources.opening import resource_needs
 from orchord.definitions.run_status_sensors import RunStatusSensorDefinition
 from orchord.definitions.schedules import ScheduleDefinition
 from orchord.definitions.sensor_definition import SensorDefinition
+from orchord.definitions.type_hints import type_hints
 from orchord.plan.compile import compile_plan
 from orchord.snapshot.model import (
     DEFAULT_EXECUTOR,
@@ -43,12 +44,16 @@ from orchord.snapshot.model import (
 )
 
 
-def snapshot_of(repository: Repository, name: str) -> LocationSnapshot:
+def snapshot_of(
+    repository: Repository, name: str, *, target: tuple[str, ...] = (), image: str | None = None
+) -> LocationSnapshot:
     """Return a location as data.
 
     Args:
         repository: its definitions, resolved.
         name: the location's name.
+        target: the arguments by which a command loads the same code.
+        image: the image that the code is in, if that is known.
     """
     jobs = tuple(job_snapshot(job) for job in repository.jobs.values())
     return LocationSnapshot(
@@ -59,6 +64,8 @@ def snapshot_of(repository: Repository, name: str) -> LocationSnapshot:
         sensors=tuple(_sensor(sensor, repository) for sensor in repository.sensors.values()),
         resources=tuple(_resource(key, resource) for key, resource in sorted(repository.resource_defs.items())),
         metadata=metadata_to_json(repository.metadata),
+        target=target,
+        image=image,
     )
 
 
@@ -84,6 +91,8 @@ def job_snapshot(job: JobDefinition) -> JobSnapshot:
         has_config_mapping=job.config_mapping is not None,
         resource_needs=resource_needs(job.resource_defs),
         names_executor=job.executor_def is not None,
+        process_bound=tuple(sorted(key for key, item in job.resource_defs.items() if _keeps_values_in_process(item))),
+        executor_config=job.executor_def.fixed_config if job.executor_def is not None else {},
     )
 
 
@@ -231,3 +240,15 @@ def _is_io_manager(resource: ResourceDefinition) -> bool:
     if isinstance(resource, PythonicResource):
         return issubclass(resource.resource_cls, (IOManager, ConfigurableIOManagerFactory))
     return isinstance(resource, IOManagerDefinition)
+
+
+def _keeps_values_in_process(resource: ResourceDefinition) -> bool:
+    """Whether a resource is an IO manager whose values never leave the process; of a function, by its annotation."""
+    if isinstance(resource, HardcodedResource):
+        return isinstance(resource.value, IOManager) and resource.value.keeps_values_in_process
+    made: Any = None
+    if isinstance(resource, PythonicResource):
+        made = resource.resource_cls
+    elif isinstance(resource, IOManagerDefinition):
+        made = type_hints(resource.resource_fn).get("return")
+    return isinstance(made, type) and issubclass(made, IOManager) and made.keeps_values_in_process

@@ -4,7 +4,7 @@ Their definitions and decorators are in definitions/io_manager.py, which is wher
 """
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from orchord.definitions.resources.configurable import ConfigurableResource, ConfigurableResourceFactory
 
@@ -22,7 +22,14 @@ class InputManager(ABC):
 
 
 class IOManager(InputManager):
-    """Stores outputs, and loads them as inputs."""
+    """Stores outputs, and loads them as inputs.
+
+    Attributes:
+        keeps_values_in_process: whether only the process that stored a value can load it. Such runs are refused where
+            steps run in processes of their own.
+    """
+
+    keeps_values_in_process: ClassVar[bool] = False
 
     @abstractmethod
     def handle_output(self, context: "OutputContext", obj: Any) -> None:

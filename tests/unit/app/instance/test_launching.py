@@ -150,8 +150,8 @@ class TestMistakes:
             nothing()
 
         instance.storage.locations.put(make_location("home", job_snapshot(plain)))
-        with pytest.raises(InvalidConfigError, match="execution.config.max_concurent: unknown key. No keys are known"):
-            launched(instance, job_name="plain", run_config={"execution": {"config": {"max_concurent": 5}}})
+        with pytest.raises(InvalidConfigError, match="execution.config.multiproces: unknown key. Did you mean 'multiprocess'"):
+            launched(instance, job_name="plain", run_config={"execution": {"config": {"multiproces": {}}}})
         assert launched(instance, job_name="plain").executor == "celery_executor"
 
     @pytest.mark.parametrize("executor", ["celery_executor", "in_process_executor"])
