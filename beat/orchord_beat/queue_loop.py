@@ -68,5 +68,7 @@ class QueueLoop:
             self._tidy_at = time.monotonic() + TIDY_SECONDS
             pools.forget_dead()
             pools.forget_silent(self._instance.storage.clock() - SILENT_AFTER)
-        self._process.runner.slots.send(pools.call_all())
+        slots = self._process.runner.slots
+        slots.send(pools.call_all())
+        slots.call_in_runs()
         return True

@@ -28,7 +28,9 @@ from orchord.spi import (
     Step,
     StepMessage,
     StepResult,
+    executor_config,
     follow,
+    gates_of,
     joins_of,
     runs_as_unit,
     utc_now,
@@ -176,7 +178,11 @@ class Mender:
                 end_canceled(self.runner, context)
             return Mended(0, newest)
         # Who waits for a slot of a pool is called when there is one, and needs no mending.
-        waiting = {waiter.step_key for waiter in self.storage.pools.waiters_of_run(run.run_id)} if run.pools else set()
+        waits = bool(run.pools) or bool(gates_of(executor_config(run), context.plan))
+        waiting = {waiter.step_key for waiter in self.storage.pools.waiters_of_run(run.run_id)} if waits else set()
+        if waiting:
+            # An attempt that was lost has left its place.
+            self.runner.slots.freed_in(run, context.plan)
         if runs_as_unit(run.executor):
             return Mended(self._mend_whole_run(context, attempts) if sends and not waiting else 0, newest)
         latest = latest_attempts(attempts)

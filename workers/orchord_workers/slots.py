@@ -1,4 +1,4 @@
-"""Slots of pools that have come free: the steps that wait for them are sent to workers.
+"""Slots of pools, and of runs' own limits, that have come free: the steps that wait for them are sent to workers.
 
 Who is called is the database's to say (orchord.storage.pool_store); what is lost here, the daemon's queue loop calls
 again.
@@ -12,12 +12,16 @@ from collections.abc import Sequence
 
 from orchord.spi import (
     BrokerUnavailableError,
+    ExecutionPlan,
     NotFoundError,
     OrchordInstance,
     PoolWaiter,
+    Run,
     RunMachine,
     StepMessage,
     StorageUnavailableError,
+    executor_config,
+    gates_of,
 )
 from orchord_workers.app import broker_errors_translated
 from orchord_workers.canvas import Canvas
@@ -43,6 +47,30 @@ class Slots:
             self.send(self._storage.pools.call_waiters(pool))
         except (StorageUnavailableError, BrokerUnavailableError) as error:
             logger.warning("Left the waiters of pool '%s' to the daemon: %s", pool, error)
+
+    def freed_in(self, run: Run, plan: ExecutionPlan) -> None:
+        """Call who waits for a limit of the run's own executor, as a step of it has ended."""
+        gates = gates_of(executor_config(run), plan)
+        if not gates:
+            return
+        try:
+            self.send(self._storage.launches.call_waiters(run.run_id, gates))
+        except (StorageUnavailableError, BrokerUnavailableError) as error:
+            logger.warning("Left the waiting steps of run %s to the daemon: %s", run.run_id, error)
+
+    def call_in_runs(self) -> int:
+        """Call who can go of all who wait for a limit of their run; for who looks now and then. Returns how many.
+
+        Raises:
+            StorageUnavailableError, BrokerUnavailableError: it cannot be done now.
+        """
+        called = 0
+        for run_id in self._storage.launches.runs_with_waiters():
+            with contextlib.suppress(NotFoundError):
+                run = self._storage.runs.get(run_id)
+                gates = gates_of(executor_config(run), self._contexts.plan_of(run))
+                called += self.send(self._storage.launches.call_waiters(run_id, gates))
+        return called
 
     def send(self, waiters: Sequence[PoolWaiter]) -> int:
         """Send the steps that were called, and return how many messages that took.

@@ -223,6 +223,7 @@ class StepRunner:
             return None
         step = context.plan.by_key.get(message.step_key)
         self.slots.freed(None if step is None else step.pool)
+        self.slots.freed_in(context.run, context.plan)
         if retry_at is not None:
             self._send_retry(context, work, result.retry_delay_seconds or 0.0)
             return None

@@ -6,6 +6,7 @@ reading.py; its file is config.py.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import tempfile
 from functools import cached_property
@@ -137,6 +138,11 @@ class OrchordInstance(InstanceReaders, InstigatorControl, RunControl):
             config = {**spec.config, "base_dir": str(self.config.artifact_folder / "compute_logs")}
             spec = PluginSpec(spec.section, spec.class_name, spec.target, config)
         return connected(self, constructed(spec, cls))
+
+    @cached_property
+    def owner_id(self) -> str:
+        """What this instance's containers are labelled with: the same in every process that uses its database."""
+        return hashlib.sha256(self.storage.identity.encode()).hexdigest()[:16]
 
     def storage_directory(self) -> str:
         """Return the folder in which IO managers without a ``base_dir`` store values."""

@@ -76,6 +76,13 @@ class Storage:
         """The address, without user and password."""
         return self.database.address
 
+    @property
+    def identity(self) -> str:
+        """Which database this is, schema and all, whoever asks: without user and password."""
+        url = self.database.url
+        options = "&".join(f"{key}={value}" for key, value in sorted(url.query.items()))
+        return f"{url.get_backend_name()}://{url.host or ''}:{url.port or ''}/{url.database or ''}?{options}"
+
     def migrate(self) -> None:
         """Bring the tables to this version's form. Safe to call from many processes at once."""
         migrate(self.database)

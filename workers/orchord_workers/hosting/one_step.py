@@ -19,7 +19,6 @@ from orchord.spi import (
     Part,
     RunMachine,
     RunStatus,
-    StartStep,
     StepMessage,
     TakenOver,
     utc_now,
@@ -119,6 +118,8 @@ def parts_of(process: WorkerProcess, run_id: str, step_key: str) -> tuple[tuple[
     if step_key not in plan.by_key:
         raise NotFoundError(f"Run {run_id} has no step '{step_key}'. Its steps: {', '.join(plan.by_key)}.")
     attempts = storage.attempts.of_run(run_id) if plan.upstream[step_key] else []
-    machine, commands = RunMachine.resume(plan, run.inherited, ends_of(latest_attempts(attempts).values()))
-    is_due = any(isinstance(command, StartStep) and command.step_key == step_key for command in commands)
-    return tuple(machine.parts_for(step_key).values()), is_due
+    ends = ends_of(latest_attempts(attempts).values())
+    if any(key not in ends for key in plan.upstream[step_key]):
+        return (), False
+    machine, _ = RunMachine.resume(plan, run.inherited, ends)
+    return tuple(machine.parts_for(step_key).values()), True

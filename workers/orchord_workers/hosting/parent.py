@@ -23,6 +23,7 @@ from orchord.spi import (
     OrchordInstance,
     Settings,
     end_process_of_stuck_steps,
+    log_shipper,
 )
 from orchord_workers.app import make_app
 from orchord_workers.board import Board
@@ -159,10 +160,15 @@ class Host:
         with contextlib.suppress(BrokenPipeError):
             os.write(say_ready, b"1")
         os.close(say_ready)
+        shipper = log_shipper(instance, self.worker_id, forks=False)
+        if shipper is not None:
+            shipper.start()
         try:
             status = self._waited_for(child, waited, beat)
             return self._end(child, status, memory)
         finally:
+            if shipper is not None:
+                shipper.stop()
             beat.stop()
             self.process.close()
 
