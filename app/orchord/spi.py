@@ -13,6 +13,7 @@ from orchord.definitions.job_config import ResolvedRunConfig
 from orchord.errors import (
     BrokerUnavailableError,
     CodeLocationLoadError,
+    InstanceConfigError,
     InvalidConfigError,
     NotFoundError,
     OrchordError,
@@ -134,6 +135,7 @@ __all__ = [
     "Follow",
     "Heartbeat",
     "InstanceConfig",
+    "InstanceConfigError",
     "Instigator",
     "InstigatorKey",
     "InstigatorKind",

@@ -18,6 +18,7 @@ _COMMANDS = {
     "dev": ("orchord.cli.dev:dev", "Run everything on this machine, and reload code as it changes."),
     "api": ("orchord.cli.servers:api", "Serve the REST API."),
     "worker": ("orchord.cli.servers:worker", "Carry out the steps of one code location."),
+    "launcher": ("orchord.cli.servers:launcher", "Start and watch containers of steps and runs."),
     "daemon": ("orchord.cli.servers:daemon", "Watch over runs: send again what was lost."),
     "job": ("orchord.cli.jobs:job", "List, print, launch and execute jobs."),
     "asset": ("orchord.cli.assets:asset", "List and materialize assets."),

@@ -1,4 +1,4 @@
-"""``orchord api``, ``worker`` and ``daemon``: the long-running processes, one each, as a platform would start them.
+"""``orchord api``, ``worker``, ``launcher`` and ``daemon``: the long-running processes, as a platform would start them.
 
 The workers and the daemon stand above this package: they are called by name.
 """
@@ -74,6 +74,30 @@ def worker(
         log_level=log_level.upper(),
         only=only,
         queues=queues,
+    )
+
+
+@click.command()
+@click.option(
+    "--place",
+    "places",
+    multiple=True,
+    type=click.Choice(["docker", "k8s", "ecs"]),
+    help="Start containers there; may be repeated (default: where the instance's run launchers do, else docker).",
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1), help="How many containers are being started at once (default: 4)."
+)
+@click.option("--log-level", default="info", show_default=True, type=_LEVELS, help="The least level that is logged.")
+def launcher(places: tuple[str, ...], concurrency: int | None, log_level: str) -> None:
+    """Start containers for the steps and runs that need one, and watch them.
+
+    Any number may run. None of them holds user code; containers go on when a launcher ends.
+    """
+    _log_at(log_level)
+    run_launcher_worker = _named("orchord_workers.launching.main", "run_launcher_worker")
+    run_launcher_worker(
+        Settings.from_environment(), places=places, concurrency=concurrency, log_level=log_level.upper()
     )
 
 

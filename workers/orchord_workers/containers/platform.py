@@ -42,6 +42,8 @@ class ContainerSpec:
         image: the image; None: the settings name it.
         layers: settings of the platform, in the platform's own keys, the strongest last: the launcher's config, the
             executor's config, the op's tags. The platform merges them.
+        instance_file: the text of the instance file, its references to variables not replaced. A platform that can
+            lays it into the container if neither image nor settings say where the instance lives.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ContainerSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
     layers: Sequence[Mapping[str, Any]] = ()
+    instance_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class ContainerState:
         out_of_memory: whether the kernel killed it for its memory.
         reason: the platform's words, such as ``OOMKilled``, ``ImagePullBackOff: ...``, ``DeadlineExceeded``.
         cannot_start: it is pending, and the platform says that it will stay so (no such image, bad config).
+        memory_limit_bytes: how much memory it may have, where that is known and limited.
+        is_kept: it is to stay when it has ended, for people to look at: its settings say so.
     """
 
     name: str
@@ -73,6 +78,8 @@ class ContainerState:
     out_of_memory: bool = False
     reason: str = ""
     cannot_start: bool = False
+    memory_limit_bytes: int | None = None
+    is_kept: bool = False
 
 
 class PlatformError(Exception):
