@@ -30,6 +30,11 @@ class LivePages(ABC):
     Every method raises ``UnavailableError`` when the pages cannot be reached; no step waits for them.
     """
 
+    @property
+    def shows_other_machines(self) -> bool:
+        """Whether anything is ever seen here."""
+        return True
+
     @abstractmethod
     def write(self, writes: Sequence[LiveWrite]) -> None:
         """Store pieces. The same piece may be written again: a place in a stream has one content."""

@@ -16,7 +16,7 @@ from types import TracebackType
 from orchord.compute_logs.attempt_files import AttemptFile, HiddenFile, NamedFile
 from orchord.compute_logs.manager import DEFAULT_CHUNK_BYTES, ComputeLogManager, LogChunk, LogStream
 from orchord.compute_logs.redirect import redirected
-from orchord.compute_logs.spool import Spool, is_ended
+from orchord.compute_logs.spool import SPOOL_FOLDER, Spool, is_ended
 from orchord.compute_logs.streams import DEFAULT_MAX_BYTES, StreamName, checked_names
 from orchord.compute_logs.unnamed import SpareFiles, UnnamedFilesUnsupportedError, make_folder
 from orchord.compute_logs.watching import Watcher
@@ -97,6 +97,10 @@ class LocalComputeLogManager(ComputeLogManager):
     def announce_as(self, owner: str) -> None:
         """Leave word of each file that is printed into, for the shipper of this worker."""
         self._spool = Spool(self._base, owner)
+
+    def has_files_of(self, owner: str) -> bool:
+        """Return whether this worker prints into files of the same folder."""
+        return os.path.isdir(os.path.join(self._base, SPOOL_FOLDER, owner))
 
     def dispose(self) -> None:
         """Close spare files and let the thread that looks after running steps end; both come back when needed."""

@@ -117,6 +117,11 @@ class LivePagesOnDemand(LivePages):
                 self._loaded = getattr(importlib.import_module(module), name)(config.celery)
         return self._loaded
 
+    @property
+    def shows_other_machines(self) -> bool:
+        """Whether the instance's launcher goes with live pages."""
+        return self._pages.shows_other_machines
+
     def write(self, writes: Sequence[LiveWrite]) -> None:
         """Store pieces."""
         self._pages.write(writes)
@@ -146,6 +151,11 @@ class LivePagesOnDemand(LivePages):
 
 class NoLivePages(LivePages):
     """Knows of nothing: for launchers without a broker."""
+
+    @property
+    def shows_other_machines(self) -> bool:
+        """Nothing is seen here."""
+        return False
 
     def write(self, writes: Sequence[LiveWrite]) -> None:
         """Drop the pieces."""

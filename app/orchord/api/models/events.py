@@ -79,10 +79,39 @@ class EventHeader(HeaderModel):
 class LogQuery(RequestModel):
     """Which part of a step's captured output is asked for."""
 
-    stream: Literal["stdout", "stderr"] = "stdout"
+    stream: Literal["stdout", "stderr"] | None = Field(
+        default=None, description="Default: stdout; with `follow`, both streams."
+    )
     attempt: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(default=None, description="Default: the last.")
     offset: RowId = Field(default=0, description="In bytes.")
     limit: Annotated[int, Field(ge=4, le=4_194_304)] = Field(default=1_048_576, description="At most so many bytes.")
+    follow: bool = Field(
+        default=False, description="Answer with Server-Sent Events until the attempt has ended; `limit` does not apply."
+    )
+
+
+class LogHeader(HeaderModel):
+    """Where a client that reconnects to the stream of a step's output goes on."""
+
+    last_event_id: Annotated[str, Field(pattern=r"^\d{1,9}-\d{1,18}-\d{1,18}$")] | None = Field(
+        default=None, alias="Last-Event-ID", description="The id of the last message received; overrides `offset`."
+    )
+
+
+class LogPiece(AnswerModel):
+    """The data of one message of the stream: new text of one of the two streams."""
+
+    attempt: int
+    stream: Literal["stdout", "stderr"]
+    offset: int = Field(description="The text's first byte within its stream.")
+    text: str
+
+
+class LogEnd(AnswerModel):
+    """The data of the stream's last message."""
+
+    attempt: int
+    status: str
 
 
 class LogBody(AnswerModel):

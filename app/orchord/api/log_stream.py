@@ -1,0 +1,82 @@
+"""Server-Sent Events of what a step prints: each line soon after it was printed, until the attempt has ended.
+
+A message's ``id`` says up to where both streams have been sent, so that a client that reconnects goes on there. What
+is read, and when an attempt is over, is instance/printed.py; the stream of a run's events is event_stream.py.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+from orchord.api.models.events import LogEnd, LogPiece
+from orchord.api.state import Holding
+from orchord.compute_logs import LogStream
+from orchord.instance.printed import FollowedOutput
+
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 0.2
+KEEP_ALIVE_SECONDS = 15.0
+POSITION = re.compile(r"(\d{1,9})-(\d{1,18})-(\d{1,18})")
+
+
+def position_of(output: FollowedOutput) -> str:
+    """Return up to where an attempt's streams have been sent: ``attempt-stdout-stderr``."""
+    offsets = output.offsets
+    return f"{output.attempt.attempt}-{offsets.get(LogStream.STDOUT, 0)}-{offsets.get(LogStream.STDERR, 0)}"
+
+
+def read_position(text: str) -> tuple[int, dict[LogStream, int]]:
+    """Return the attempt and the offsets that a message's id names. The request's model has checked its form."""
+    found = POSITION.fullmatch(text)
+    assert found is not None, "checked by the model"
+    attempt, stdout, stderr = map(int, found.groups())
+    return attempt, {LogStream.STDOUT: stdout, LogStream.STDERR: stderr}
+
+
+def log_stream(wait: Callable[[], FollowedOutput | None], holding: Holding) -> Iterator[str]:
+    """Yield messages until the attempt has ended and all that it printed is sent.
+
+    Args:
+        wait: returns the attempt's output once there is one; None while there is none; raises LookupError when there
+            will be none.
+        holding: tells when the server stops.
+    """
+    yield "retry: 1000\n\n"
+    pause, last_word = FIRST_PAUSE_SECONDS, time.monotonic()
+    output: FollowedOutput | None = None
+    while True:
+        started = time.monotonic()
+        text = ""
+        if output is None:
+            try:
+                output = wait()
+            except LookupError:
+                yield "event: end\ndata: {}\n\n"
+                return
+        if output is not None:
+            for piece in output.read():
+                body = LogPiece.model_construct(
+                    attempt=output.attempt.attempt, stream=piece.stream.value, offset=piece.offset, text=piece.text
+                )
+                text += f"event: output\ndata: {body.model_dump_json()}\n"
+                # Only after the last piece all are sent, so that only it may carry the position.
+                text += "\n"
+            if text:
+                text = f"{text[:-1]}id: {position_of(output)}\n\n"
+        now = time.monotonic()
+        if text:
+            yield text
+            pause, last_word = FIRST_PAUSE_SECONDS, now
+        elif now - last_word >= KEEP_ALIVE_SECONDS:
+            yield ": keep-alive\n\n"
+            last_word = now
+        if output is not None and output.is_over:
+            status = output.attempt.status.value
+            end = LogEnd.model_construct(attempt=output.attempt.attempt, status=status)
+            yield f"event: end\nid: {position_of(output)}\ndata: {end.model_dump_json()}\n\n"
+            return
+        if holding.pause(max(pause, now - started)):
+            return
+        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
