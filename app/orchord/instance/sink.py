@@ -19,7 +19,7 @@ from orchord.execution import StepResult
 from orchord.plan.machine import SkipStep
 from orchord.plan.model import Step
 from orchord.runs import AttemptStatus, RunStatus
-from orchord.storage import Claim, ClaimResult, Finish, FinishResult, Skip, Storage
+from orchord.storage import Claim, Finish, FinishResult, Skip, Storage
 
 Answer = TypeVar("Answer")
 
@@ -55,7 +55,10 @@ class StoredSink:
         self.run_status: RunStatus | None = None
         self._worker_id = worker_id
         self._process_id = process_id
-        self._token = ""
+        # Of the attempts that are held now, by step.
+        self._tokens: dict[str, str] = {}
+        # Claims that wait for a slot of their step's pool, by step.
+        self._in_turn: dict[str, Claim] = {}
         self._retries = dict(retries or {})
 
     def claim(self, step: Step, attempt: int) -> bool:
@@ -63,38 +66,51 @@ class StoredSink:
 
         A step that needs a slot of a pool waits here until it has one.
         """
-        self._token = secrets.token_hex(8)
-        claim = Claim(
-            run_id=self.run_id,
-            step_key=step.key,
-            attempt=attempt,
-            retry_number=self._retries.get(step.key, 0),
-            token=self._token,
-            worker_id=self._worker_id,
-            process_id=self._process_id,
-            at=utc_now(),
-            pool=step.pool,
-            in_place=True,
-        )
-        result = self.insist(lambda: self.storage.attempts.claim(claim))
-        return self._claim_in_turn(claim).claimed if result.waits_for_pool is not None else result.claimed
-
-    def _claim_in_turn(self, claim: Claim) -> ClaimResult:
-        """Claim again and again until the pool has a slot for the step."""
-        pause = threading.Event()
-
-        def again() -> ClaimResult:
-            return self.storage.attempts.claim(msgspec.structs.replace(claim, at=utc_now()))
-
+        claimed, pause = self.claim_now(step, attempt), threading.Event()
         try:
-            while True:
+            while claimed is None:
                 pause.wait(POOL_LOOK_SECONDS)
-                result = self.insist(again)
-                if result.waits_for_pool is None:
-                    return result
+                claimed = self.claim_now(step, attempt)
         except BaseException:
-            self.insist(lambda: self.storage.pools.forget(claim.run_id, claim.step_key))
+            self.forget(step)
             raise
+        return claimed
+
+    def claim_now(self, step: Step, attempt: int) -> bool | None:
+        """Claim an attempt without waiting; None when its pool has no slot for it now: ask again, or ``forget`` it."""
+        waiting = self._in_turn.get(step.key)
+        if waiting is None:
+            claim = Claim(
+                run_id=self.run_id,
+                step_key=step.key,
+                attempt=attempt,
+                retry_number=self._retries.get(step.key, 0),
+                token=secrets.token_hex(8),
+                worker_id=self._worker_id,
+                process_id=self._process_id,
+                at=utc_now(),
+                pool=step.pool,
+                in_place=True,
+            )
+        else:
+            claim = msgspec.structs.replace(waiting, at=utc_now())
+        result = self.insist(lambda: self.storage.attempts.claim(claim))
+        if result.waits_for_pool is not None:
+            self._in_turn[step.key] = claim
+            return None
+        self._in_turn.pop(step.key, None)
+        if result.claimed:
+            self._tokens[step.key] = claim.token
+        return result.claimed
+
+    def forget(self, step: Step) -> None:
+        """Wait no longer for a slot of a step's pool."""
+        if self._in_turn.pop(step.key, None) is not None:
+            self.insist(lambda: self.storage.pools.forget(self.run_id, step.key))
+
+    def token_of(self, step_key: str) -> str:
+        """Return the token of the attempt at a step that is held now; empty when none is."""
+        return self._tokens.get(step_key, "")
 
     def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Store how an attempt ended, and all that came of it."""
@@ -106,7 +122,7 @@ class StoredSink:
             run_id=self.run_id,
             step_key=step.key,
             attempt=attempt,
-            token=self._token,
+            token=self._tokens.pop(step.key, ""),
             status=result.status,
             at=now,
             retry_at=retry_at,

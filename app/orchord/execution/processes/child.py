@@ -116,7 +116,7 @@ def _result(source: StepSource | None, asked: ProcessRequest, writer: FrameWrite
                 resolved=means.resolved,
                 instance=means.instance,
                 compute_logs=means.compute_logs,
-                emit_live=writer.event if asked.sends_events else None,
+                emit_live=writer.event,
             )
         finally:
             stop.is_open = False

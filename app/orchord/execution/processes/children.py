@@ -57,8 +57,8 @@ class Child(Protocol):
 class ChildStarter(Protocol):
     """Starts processes for steps."""
 
-    #: Where the code is, to be sent with each request; None: the processes have it.
-    sent_source: StepSource | None
+    def sent_source(self) -> StepSource | None:
+        """Return where the code is, to be sent with each request; None: the processes have it."""
 
     def start(self) -> Child:
         """Start a process that waits for its request.
@@ -137,10 +137,12 @@ class ForkStarter:
         source: where the code is: in this process.
     """
 
-    sent_source: StepSource | None = None
-
     def __init__(self, source: StepSource) -> None:
         self._source = source
+
+    def sent_source(self) -> StepSource | None:
+        """Return None: the forks have it."""
+        return None
 
     def start(self) -> Child:
         """Fork."""
@@ -174,7 +176,11 @@ class SpawnStarter:
     """
 
     def __init__(self, source: StepSource) -> None:
-        self.sent_source: StepSource | None = source
+        self._source = source
+
+    def sent_source(self) -> StepSource | None:
+        """Return where the code is."""
+        return self._source
 
     def start(self) -> Child:
         """Start an interpreter."""

@@ -57,10 +57,8 @@ class ProcessRequest:
 
     Attributes:
         step: the attempt to make.
-        sends_events: whether events are wanted as they happen, and not only at the end.
         may_retry: False makes an attempt's failure final, whatever the step's retry policy and code ask for.
     """
 
     step: StepRequest
-    sends_events: bool = False
     may_retry: bool = True

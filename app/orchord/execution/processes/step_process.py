@@ -11,7 +11,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchord.events import Event
@@ -51,6 +51,7 @@ class _Going:
     on_event: Callable[[Event], None] | None
     on_started: Callable[[], None] | None
     reader: FrameReader = field(default_factory=FrameReader)
+    events: list[Event] = field(default_factory=list)
     result: StepResult | None = None
     has_begun: bool = False
     # Of the monotonic clock; None: no limit.
@@ -102,14 +103,14 @@ class StepProcesses:
 
         Args:
             asked: what it is told.
-            on_event: is called with each event as it happens, if the request asks for that.
+            on_event: is called with each event as it happens.
             on_started: is called when the code is loaded and the step begins.
 
         Raises:
             StartFailedError: it cannot be had.
             TypeError: the request cannot be sent.
         """
-        payload = pickled((self._starter.sent_source, asked))
+        payload = pickled((self._starter.sent_source(), asked))
         kills = memory_kills()
         going = _Going(asked, self._starter.start(), kills, on_event, on_started)
         self._going[going.step_key] = going
@@ -158,8 +159,10 @@ class StepProcesses:
             for frame in going.reader.fed(data):
                 if frame.kind == STARTED:
                     self._note_begun(going)
-                elif frame.kind == EVENT and going.on_event is not None:
-                    going.on_event(frame.value)
+                elif frame.kind == EVENT:
+                    going.events.append(frame.value)
+                    if going.on_event is not None:
+                        going.on_event(frame.value)
                 elif frame.kind == RESULT:
                     going.result = frame.value
                     going.end_at = time.monotonic() + EXIT_SECONDS
@@ -207,7 +210,11 @@ class StepProcesses:
         exit_code = going.child.exit_code()
         assert exit_code is not None
         going.child.close()
-        return going.result or self._end_without_word(going, exit_code)
+        if going.result is not None:
+            return going.result
+        result = self._end_without_word(going, exit_code)
+        # What happened until then is known: each event was told as it happened.
+        return replace(result, events=(*going.events, *result.events))
 
     def _end_without_word(self, going: _Going, exit_code: int) -> StepResult:
         asked = going.asked

@@ -73,8 +73,6 @@ class StepTemplate:
             or open connections must: neither may be forked.
     """
 
-    sent_source: StepSource | None = None
-
     def __init__(self, source: StepSource, *, loads_anew: bool = False) -> None:
         self._asking, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         # Closed when the last process is gone that may ask.
@@ -114,6 +112,10 @@ class StepTemplate:
         except OSError as error:
             raise StartFailedError(f"the process that steps are forked from cannot be started: {error}") from error
         FrameWriter(self._life).write(REQUEST, payload)
+
+    def sent_source(self) -> StepSource | None:
+        """Return None: the template has it."""
+        return None
 
     def start(self) -> Child:
         """Have a process forked.
