@@ -29,28 +29,37 @@ from orchord.embedded.processes import free_port
 from orchord.embedded.valkey import server_binary, start_valkey
 from orchord.errors import BrokerUnavailableError, StorageUnavailableError
 
-SERVICES = ("valkey", "postgres", "rabbitmq")
+pytest_plugins = ["services.containers"]
+
+# Those of services/ among them; what each needs is told by the fixture that misses it.
+SERVICES = ("azure", "bigquery", "docker", "ecs", "gcs", "kubernetes", "postgres", "rabbitmq", "s3", "valkey")
 RABBITMQ_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 OWN_PREFIXES = ("ORCHORD_", "DAGSTER_")
 GRACE_SECONDS = 15.0
 
+# Whole clusters are not started by tests; they are told where one is.
+KUBECONFIG_VARIABLE = "ORCHORD_TEST_KUBECONFIG"
+
 _required_services: frozenset[str] = frozenset()
+_kubeconfig: str | None = None
 _database_numbers = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read ``ORCHORD_TEST_REQUIRE``, then take the product's variables out of the environment for good."""
-    global _required_services
+    global _required_services, _kubeconfig
     for_workers = getattr(config, "workerinput", None)
     if for_workers is not None:
         # One of several processes of pytest-xdist: the one that started it has read the variables.
         _required_services = frozenset(for_workers["required_services"])
+        _kubeconfig = for_workers["kubeconfig"]
         return
     named = {name.strip() for name in os.environ.get("ORCHORD_TEST_REQUIRE", "").split(",") if name.strip()}
     unknown = named - set(SERVICES)
     if unknown:
         raise pytest.UsageError(f"ORCHORD_TEST_REQUIRE names {sorted(unknown)}; known are {', '.join(SERVICES)}")
     _required_services = frozenset(named)
+    _kubeconfig = os.environ.get(KUBECONFIG_VARIABLE)
     for name in own_variables():
         del os.environ[name]
 
@@ -59,6 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tell a further process of pytest-xdist which services are required."""
     node.workerinput["required_services"] = sorted(_required_services)
+    node.workerinput["kubeconfig"] = _kubeconfig
 
 
 def own_variables() -> list[str]:
@@ -71,6 +81,18 @@ def lacking(service: str, reason: str) -> NoReturn:
     if service in _required_services:
         pytest.fail(f"{service} is required by ORCHORD_TEST_REQUIRE, and missing: {reason}", pytrace=False)
     pytest.skip(f"needs {service}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def lacks() -> Callable[[str, str], NoReturn]:
+    """Skips the test that needs a service, or fails it where the service is required: for fixtures in services/."""
+    return lacking
+
+
+@pytest.fixture(scope="session")
+def kubeconfig_path() -> str | None:
+    """Where ``ORCHORD_TEST_KUBECONFIG`` says that a cluster for tests is told of."""
+    return _kubeconfig
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = GRACE_SECONDS) -> bool:
@@ -152,13 +174,16 @@ def _execute(url: str, statement: str) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a Postgres server of this session (database ``postgres``), with superuser rights."""
+def postgres_server(bridge_address: str | None) -> Iterator[str]:
+    """The URL of a Postgres server of this session (database ``postgres``), with superuser rights.
+
+    Where Docker runs, containers reach it by the bridge's address.
+    """
     try:
         server_binaries()
     except StorageUnavailableError as missing:
         lacking("postgres", str(missing))
-    with start_postgres() as url:
+    with start_postgres(also_on=[bridge_address] if bridge_address else []) as url:
         yield url
 
 
@@ -219,13 +244,13 @@ def empty_postgres_url(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def valkey_server() -> Iterator[str]:
-    """The URL of a Valkey server of this session."""
+def valkey_server(bridge_address: str | None) -> Iterator[str]:
+    """The URL of a Valkey server of this session. Where Docker runs, containers reach it by the bridge's address."""
     try:
         server_binary()
     except BrokerUnavailableError as missing:
         lacking("valkey", str(missing))
-    with start_valkey() as url:
+    with start_valkey(also_on=[bridge_address] if bridge_address else []) as url:
         yield url
 
 

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg2
@@ -34,6 +34,7 @@ def start_postgres(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
+    also_on: Sequence[str] = (),
 ) -> Iterator[str]:
     """Start a server with a database of its own, by default on a free port of 127.0.0.1, and stop it at the end.
 
@@ -46,6 +47,8 @@ def start_postgres(
         max_connections: how many connections the server takes.
         host: the address of this machine that it listens on.
         port: the port; None: a free one.
+        also_on: further addresses that it listens on, such as that of a bridge to containers; their networks are
+            trusted.
 
     Yields:
         The SQLAlchemy URL, such as ``postgresql+psycopg2://postgres@127.0.0.1:40123/postgres``.
@@ -66,9 +69,12 @@ def start_postgres(
             _refuse_closed_parents(folder)
         if not (folder / "data" / "PG_VERSION").exists():
             _make_database(binaries, folder, owner)
+        if also_on:
+            with (folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
         options = ["-c", f"max_connections={max_connections}"]
         options += [] if fsync else ["-F", "-c", "full_page_writes=off"]
-        process, used_port = _start(binaries, folder, owner, options, host=host, port=port)
+        process, used_port = _start(binaries, folder, owner, options, hosts=[host, *also_on], port=port)
         stack.callback(stop, process, first=signal.SIGINT, grace_seconds=10)
         yield f"postgresql+psycopg2://postgres@{host}:{used_port}/postgres"
 
@@ -139,14 +145,14 @@ def _start(
     owner: pwd.struct_passwd | None,
     options: list[str],
     *,
-    host: str,
+    hosts: Sequence[str],
     port: int | None,
 ) -> tuple[subprocess.Popen[bytes], int]:
     log = folder / "postgres.log"
     for _ in range(1 if port is not None else _PORT_ATTEMPTS):
         used_port = free_port() if port is None else port
-        argv = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", "", "-p", str(used_port), "-h", host]
-        argv += options
+        argv = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", "", "-p", str(used_port)]
+        argv += ["-h", ",".join(hosts), *options]
         with log.open("wb") as output:
             process = spawn(
                 argv,
@@ -155,7 +161,7 @@ def _start(
                 group=owner.pw_gid if owner else None,
                 death_signal=signal.SIGQUIT,
             )
-        if _is_ready(process, host, used_port):
+        if _is_ready(process, hosts[0], used_port):
             return process, used_port
         stop(process, first=signal.SIGQUIT)
     tail = log.read_text(errors="replace")[-800:]

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from orchord.embedded.processes import free_port, spawn, stop
@@ -25,13 +25,17 @@ _PORT_ATTEMPTS = 3
 
 @contextlib.contextmanager
 def start_valkey(
-    directory: Path | str | None = None, on_start: Callable[[subprocess.Popen[bytes]], None] | None = None
+    directory: Path | str | None = None,
+    on_start: Callable[[subprocess.Popen[bytes]], None] | None = None,
+    *,
+    also_on: Sequence[str] = (),
 ) -> Iterator[str]:
     """Start a server on a free port of 127.0.0.1, and stop it at the end.
 
     Args:
         directory: where the server's log goes; a temporary folder when absent.
         on_start: is given the server's process.
+        also_on: further addresses of this machine that it listens on, such as that of a bridge to containers.
 
     Yields:
         The URL, such as ``redis://127.0.0.1:40123/0``.
@@ -43,7 +47,7 @@ def start_valkey(
     with contextlib.ExitStack() as stack:
         folder = Path(directory or stack.enter_context(tempfile.TemporaryDirectory(prefix="orchord-valkey-")))
         folder.mkdir(parents=True, exist_ok=True)
-        process, port = _start(binary, folder)
+        process, port = _start(binary, folder, also_on)
         stack.callback(stop, process)
         if on_start is not None:
             on_start(process)
@@ -72,11 +76,13 @@ def server_binary() -> str:
     )
 
 
-def _start(binary: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+def _start(binary: str, folder: Path, also_on: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
     log = folder / "valkey.log"
     for _ in range(_PORT_ATTEMPTS):
         port = free_port()
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options = ["--port", str(port), "--bind", "127.0.0.1", *also_on, "--save", "", "--appendonly", "no"]
+        # Who listens beyond the machine itself without a password has to say that this is meant.
+        options += ["--protected-mode", "no"] if also_on else []
         with log.open("wb") as output:
             process = spawn([binary, *options, "--dir", str(folder)], output=output)
         if _is_ready(process, port):
