@@ -145,10 +145,10 @@ class DockerPlatform(Platform):
 
     def tail(self, name: str, lines: int) -> str:
         """Return the last lines of stdout and stderr."""
+        raw = b""
         with engine_errors(f"read the log of {name}"), unless_absent():
-            raw: bytes = self._api.logs(name, stdout=True, stderr=True, tail=lines)
-            return raw.decode(errors="replace")
-        return ""
+            raw = self._api.logs(name, stdout=True, stderr=True, tail=lines)
+        return raw.decode(errors="replace")
 
     def close(self) -> None:
         """Close all connections; ``watch`` ends soon."""

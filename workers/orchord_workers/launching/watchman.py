@@ -148,7 +148,7 @@ class Watchman:
         verdict = verdict_of(state, began=bool(attempts), tail=self._tail(state) if state.exit_code else "")
         if held and verdict.result_of is None:
             self.mender.give_up(held, verdict.reason)
-        elif held:
+        elif held and verdict.result_of is not None:
             self.mender.end_with(held, verdict.result_of)
         elif not self._may_begin_again(key, verdict, len(attempts)):
             error = ErrorInfo(RUN_LOST, f"The run's container {state.name} {verdict.reason}.{verdict.last_lines}")
