@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchord.spi import utc_now
-from orchord_workers.containers.kubernetes_client import Cluster, Gone, Refused
+from orchord_workers.containers.kubernetes_client import Cluster, Refused
 from orchord_workers.containers.kubernetes_state import (
     POD_DELETED,
     JobFacts,
@@ -149,7 +149,7 @@ class KubernetesPlatform(Platform):
                     options = {"container": CONTAINER, "tail_lines": lines}
                     body = self._cluster.call_raw(f"read the log of {name}", read, *place, **options)
                     return body.decode(errors="replace")
-        except (PlatformError, Gone) as error:
+        except PlatformError as error:
             logger.info("The log of container %s cannot be had: %s", name, error)
         return ""
 
@@ -255,7 +255,7 @@ class KubernetesPlatform(Platform):
         try:
             read = self._cluster.core().list_namespaced_event
             events = self._cluster.call(f"read the events of {named}", read, namespace, **options)["items"]
-        except (PlatformError, Gone) as error:
+        except PlatformError as error:
             logger.debug("The events of %s cannot be had: %s", named, error)
             return state
         events = [event for event in events if event.get("reason") in _TELLING_EVENTS]

@@ -50,7 +50,7 @@ def client_library() -> Any:
         ) from error
 
 
-class Gone(Exception):
+class Gone(PlatformError):
     """The resource version is too old: everything must be listed again."""
 
 
@@ -137,7 +137,7 @@ class Cluster:
                     if change["type"] == "ERROR":
                         status = change["object"]
                         if status.get("code") == 410:
-                            raise Gone(status.get("message", ""))
+                            raise Gone(status.get("message", ""), is_passing=True)
                         raise Refused(f"Cannot {what}: {status.get('message')}", status.get("code", 0), is_passing=True)
                     yield change
             finally:
@@ -250,7 +250,7 @@ def refusals_told(what: str) -> Iterator[None]:
         yield
     except library.client.ApiException as error:
         if error.status == 410:
-            raise Gone(str(error.reason)) from error
+            raise Gone(str(error.reason), is_passing=True) from error
         status, words = error.status or 0, _words(error)
         # A quota is freed again by what ends.
         is_passing = status in PASSING_STATUSES or (status == 403 and "quota" in words)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from orchord.spi import did_you_mean
@@ -43,6 +43,13 @@ def named_as_api(model: str, given: Any, path: str, mistakes: list[str]) -> dict
             continue
         named[name] = _value(kind, value, f"{path}.{key}", mistakes)
     return named
+
+
+def api_names(model: str, keys: Iterable[str], path: str, mistakes: list[str]) -> set[str]:
+    """Return names of a model's fields, in either spelling, as the Kubernetes API reads them."""
+    fields = _fields(model)
+    mistakes += [f"{path}: unknown key '{key}'.{did_you_mean(key, fields)}" for key in keys if key not in fields]
+    return {fields[key][0] for key in keys if key in fields}
 
 
 def _value(kind: str, value: Any, path: str, mistakes: list[str]) -> Any:

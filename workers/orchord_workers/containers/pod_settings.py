@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchord.spi import did_you_mean, environment_value
-from orchord_workers.containers.kubernetes_fields import named_as_api
+from orchord_workers.containers.kubernetes_fields import api_names, named_as_api
 
 # The raw parts of a manifest, and which model each is.
 RAW_PARTS: Mapping[str, str] = {
@@ -28,6 +28,27 @@ _OF_SERVERS = frozenset({"deployment_metadata", "service_metadata", "service_spe
 
 # Keys that hold raw parts.
 _RAW_KEYS = ("run_k8s_config", "step_k8s_config")
+_ALLOWED_FIELDS = "only_allow_user_defined_k8s_config_fields"
+_OF_LAUNCHERS = ("instance_config_map", "postgres_password_secret", "dagster_home", "orchord_home")
+# What a layer may hold beside the raw parts: the keys of launchers, of executors, and what these say to others.
+_PLAIN_KEYS = frozenset(
+    {
+        *_RAW_KEYS,
+        *_OF_LAUNCHERS,
+        *("env", "env_config_maps", "env_secrets", "env_vars", "image", "image_pull_policy", "image_pull_secrets"),
+        *("job_image", "job_namespace", "labels", "namespace", "per_step_k8s_config", "resources", "scheduler_name"),
+        *("security_context", "service_account_name", "volume_mounts", "volumes"),
+    }
+)
+_OF_OTHERS = frozenset(
+    {
+        _ALLOWED_FIELDS,
+        *("backend", "broker", "config_source", "enable_owner_references", "fail_pod_on_run_failure", "include"),
+        *("job_wait_timeout", "k8s_api_ssl_ca_cert_file", "kubeconfig_file", "load_incluster_config", "max_concurrent"),
+        *("only_allow_user_defined_env_vars", "priority", "repo_location_name", "retries", "step_dependency_config"),
+        "tag_concurrency_limits",
+    }
+)
 # Lists that replace each other: joined, they would be no command.
 _REPLACED_LISTS = frozenset({"command", "args"})
 
@@ -84,7 +105,8 @@ def merged_settings(layers: Sequence[Mapping[str, Any]], op_names: Sequence[str]
         if allowed is not None:
             allowed.check(own, mistakes, merged.discarded_variables)
         own.onto(merged)
-        allowed = _Allowed.of(layer, mistakes) or allowed
+        # The first that says it is the launcher: what stands above it may not loosen that.
+        allowed = allowed or _Allowed.of(layer, mistakes)
         per_step = layer.get("per_step_k8s_config") or {}
         overrides += [per_step[name] for name in op_names if name in per_step]
     # Dagster's order: what a run's config says of one op is stronger than the op's own tag.
@@ -104,6 +126,9 @@ class _Layer:
 
     def __init__(self, layer: Mapping[str, Any], mistakes: list[str]) -> None:
         self.layer = layer
+        known = (*_PLAIN_KEYS, *RAW_PARTS, MERGE_KEY)
+        unknown = [key for key in layer if key not in known and key not in _OF_OTHERS]
+        mistakes += [f"unknown key '{key}'.{did_you_mean(str(key), known)}" for key in unknown]
         self.namespace = layer.get("job_namespace") or layer.get("namespace")
         self.image = layer.get("job_image") or layer.get("image")
         plain = {name: _named(name, part, "", mistakes) for name, part in _plain_parts(layer, mistakes).items()}
@@ -136,47 +161,45 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Allowed:
-    """What layers above the launcher's may set; None: anything."""
+    """What layers above the launcher's may set. None: anything; of ``fields``, by part, the keys."""
 
-    fields: Mapping[str, Any] | None
+    fields: Mapping[str, set[str]] | None
+    namespace: bool
     variables: frozenset[str] | None
 
     @classmethod
     def of(cls, layer: Mapping[str, Any], mistakes: list[str]) -> _Allowed | None:
-        given = layer.get("only_allow_user_defined_k8s_config_fields")
+        given = layer.get(_ALLOWED_FIELDS)
         variables = layer.get("only_allow_user_defined_env_vars")
         if given is None and variables is None:
             return None
-        fields: dict[str, Any] | None = None
+        fields: dict[str, set[str]] | None = None
         if given is not None:
             fields = {
-                name: _named(name, part, f"only_allow_user_defined_k8s_config_fields.{name}", mistakes)
-                if name in RAW_PARTS
-                else part
-                for name, part in given.items()
+                name: api_names(model, [key for key, is_on in given[name].items() if is_on], name, mistakes)
+                for name, model in RAW_PARTS.items()
+                if name in given
             }
-        return cls(fields, None if variables is None else frozenset(variables))
+        is_free = given is None or bool(given.get("namespace"))
+        return cls(fields, is_free, None if variables is None else frozenset(variables))
 
     def check(self, layer: _Layer, mistakes: list[str], discarded: list[str]) -> None:
+        """Add what a layer may not set, and take away the variables that it may not."""
+        refused = []
         for parts, _ in layer.steps:
             if self.variables is not None and (given := parts.get("container_config", {}).get("env")):
                 discarded += [item["name"] for item in given if item["name"] not in self.variables]
                 parts["container_config"]["env"] = [item for item in given if item["name"] in self.variables]
-            if self.fields is None:
-                continue
-            for name, part in parts.items():
-                allowed = self.fields.get(name, {})
-                mistakes += [
-                    f"{name}.{key} may not be set here: the launcher's only_allow_user_defined_k8s_config_fields "
-                    "does not list it."
-                    for key in part
-                    if not allowed.get(key)
-                ]
-        if self.fields is not None and layer.namespace and not self.fields.get("namespace"):
-            mistakes.append(
-                "the namespace may not be set here: the launcher's only_allow_user_defined_k8s_config_fields "
-                "does not list it."
-            )
+            if self.fields is not None:
+                for name, part in parts.items():
+                    refused += [f"{name}.{key}" for key in part if key not in self.fields.get(name, ())]
+        if self.fields is not None:
+            refused += [key for key in _OF_LAUNCHERS if layer.layer.get(key)]
+        if not self.namespace and layer.namespace:
+            refused.append("the namespace")
+        mistakes += [
+            f"{name} may not be set here: the launcher's {_ALLOWED_FIELDS} does not list it." for name in refused
+        ]
 
 
 def _plain_parts(layer: Mapping[str, Any], mistakes: list[str]) -> dict[str, dict[str, Any]]:
