@@ -25,6 +25,17 @@ from orchord.errors import (
 )
 from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.execution import ExecutionInterrupted, Progress, StepRequest, StepResult, execute_step, run_in_process
+from orchord.execution.executors import (
+    InProcessExecutor,
+    ProcessStarters,
+    executor_of,
+    retries_enabled,
+    run_by_executor,
+)
+from orchord.execution.interrupt import StopNotice
+from orchord.execution.orchestration import RunSurroundings
+from orchord.execution.processes import ProcessRequest, StartFailedError, StepProcesses, StepTemplate
+from orchord.execution.processes.ends import fault_result
 from orchord.execution.retries import retry_delay_seconds
 from orchord.execution.time_limit import HARD_GRACE_SECONDS, end_process_of_stuck_steps, timeout_message
 from orchord.instance import InstanceConfig, OrchordInstance
@@ -36,6 +47,7 @@ from orchord.instance.heartbeat import Heartbeat
 from orchord.instance.instigators import Instigator, instigators
 from orchord.instance.launch import PreparedRun, hand_over_all
 from orchord.instance.launchers import LaunchRunContext, RunLauncher, RunWatch
+from orchord.instance.live_events import LiveEvents
 from orchord.instance.log_shipping import announce_logs, keep_what_is_live, log_shipper
 from orchord.instance.queue_section import QueueSettings
 from orchord.instance.recording import EXECUTED_BY_TAG
@@ -43,6 +55,7 @@ from orchord.instance.run_queue import RunQueue, unlimited_queue
 from orchord.instance.run_retries import RunRetries
 from orchord.instance.sections import CelerySettings, RunMonitoringSettings
 from orchord.instance.sink import StoredSink, as_skips
+from orchord.instance.step_sources import LocationSource, step_template
 from orchord.location import CodeLocation, LocationTarget, load_location
 from orchord.plan.follow import Follow, JoinPart, StepToStart, begin, follow, joins_of
 from orchord.plan.gates import RUN_POOL_PREFIX, RunGate, executor_config, gates_of, run_pool
@@ -50,8 +63,9 @@ from orchord.plan.machine import EndRun, RunMachine, SkipStep, StartStep, StepEn
 from orchord.plan.model import ExecutionPlan, Step
 from orchord.plan.places import Place, place_of, runs_as_unit
 from orchord.runs import STEP_END_STATUSES, Attempt, AttemptStatus, Part, PartStatus, Run, RunStatus
-from orchord.settings import Settings, environment_value
+from orchord.settings import Settings, child_environment, environment_value
 from orchord.storage import PoolWaiter, Storage
+from orchord.storage.launch_store import NO_PROCESS
 from orchord.storage.values import (
     Claim,
     ClaimResult,
@@ -101,6 +115,7 @@ __all__ = [
     "EXECUTED_BY_TAG",
     "HARD_GRACE_SECONDS",
     "LAUNCH_TOKEN_VARIABLE",
+    "NO_PROCESS",
     "PLAIN_QUEUE",
     "RUN_ENDED_CHANNEL",
     "RUN_POOL_PREFIX",
@@ -134,6 +149,7 @@ __all__ = [
     "FinishResult",
     "Follow",
     "Heartbeat",
+    "InProcessExecutor",
     "InstanceConfig",
     "InstanceConfigError",
     "Instigator",
@@ -148,8 +164,10 @@ __all__ = [
     "LaunchRunContext",
     "LaunchStanding",
     "Lease",
+    "LiveEvents",
     "LivePages",
     "LiveWrite",
+    "LocationSource",
     "LocationTarget",
     "LogChunk",
     "NewTick",
@@ -161,6 +179,8 @@ __all__ = [
     "Place",
     "PoolWaiter",
     "PreparedRun",
+    "ProcessRequest",
+    "ProcessStarters",
     "Progress",
     "QueueSettings",
     "QueuedRunCoordinator",
@@ -177,19 +197,24 @@ __all__ = [
     "RunQueue",
     "RunRetries",
     "RunStatus",
+    "RunSurroundings",
     "RunWatch",
     "Settings",
     "Shipper",
     "Skip",
     "SkipStep",
+    "StartFailedError",
     "StartStep",
     "Step",
     "StepEnd",
     "StepMessage",
+    "StepProcesses",
     "StepRequest",
     "StepResult",
+    "StepTemplate",
     "StepTimeoutError",
     "StepToStart",
+    "StopNotice",
     "Storage",
     "StorageUnavailableError",
     "StoredSink",
@@ -206,6 +231,7 @@ __all__ = [
     "announce_logs",
     "as_skips",
     "begin",
+    "child_environment",
     "decide",
     "did_you_mean",
     "end_process_of_stuck_steps",
@@ -214,6 +240,8 @@ __all__ = [
     "evaluate",
     "execute_step",
     "executor_config",
+    "executor_of",
+    "fault_result",
     "follow",
     "gates_of",
     "hand_over_all",
@@ -232,11 +260,14 @@ __all__ = [
     "parts_from_wire",
     "parts_to_wire",
     "place_of",
+    "retries_enabled",
     "retry_delay_seconds",
+    "run_by_executor",
     "run_in_process",
     "run_pool",
     "runs_as_unit",
     "shown_name",
+    "step_template",
     "steps_queue",
     "ticks_queue",
     "timeout_message",

@@ -26,6 +26,7 @@ from orchord_beat.findings import Finding
 from orchord_beat.monitor import DEAD_AFTER
 from orchord_beat.queue_loop import QueueLoop
 from orchord_beat.services_check import service_findings
+from orchord_beat.stations import Stations, is_launches, is_served, manned, stations_of
 from orchord_beat.tick_watch import OVERDUE_GRACE
 from orchord_workers.spi import BrokerWatch, WorkerProcess, close_app, make_app
 
@@ -84,7 +85,7 @@ class Examination:
             )
 
     def _runs(self, now: datetime, living: list[WorkerRow]) -> Iterator[Finding]:
-        served = {worker.location for worker in living if worker.queues}
+        served = manned(living)
         alive = {worker.worker_id for worker in living}
         without: dict[str, list[Run]] = {}
         for run in self.instance.storage.runs.unfinished(MOST):
@@ -93,17 +94,25 @@ class Examination:
             if EXECUTED_BY_TAG in run.tags:
                 yield from self._of_a_dead_process(run, alive, now)
                 continue
-            if run.location not in served:
-                without.setdefault(run.location, []).append(run)
+            stations = self._stations(run)
+            if not is_served(stations, served):
+                without.setdefault(min(stations), []).append(run)
             elif self._stands_still(run, now):
                 yield self._standing_still(run)
-        for location, runs in without.items():
-            yield Finding(
-                f"location {location}",
-                f"{len(runs)} run(s) wait for its workers, and none is alive.",
-                min(run.created_at for run in runs),
-                f"Start one: `orchord worker` with the code of '{location}'.",
-            )
+        for station, runs in without.items():
+            since = min(run.created_at for run in runs)
+            if is_launches(station):
+                text, fix = "launcher workers", f"Start one: `orchord launcher --place {station.rpartition('.')[2]}`."
+                yield Finding(station, f"{len(runs)} run(s) wait for {text}, and none is alive.", since, fix)
+            else:
+                text, fix = "its workers", f"Start one: `orchord worker` with the code of '{station}'."
+                yield Finding(
+                    f"location {station}", f"{len(runs)} run(s) wait for {text}, and none is alive.", since, fix
+                )
+
+    def _stations(self, run: Run) -> Stations:
+        plan = self.instance.job_snapshot(run.job_snapshot_id).plan
+        return stations_of(run, plan if run.step_keys is None else plan.select(run.step_keys))
 
     def _of_a_dead_process(self, run: Run, alive: set[str], now: datetime) -> Iterator[Finding]:
         process = run.tags[EXECUTED_BY_TAG]
@@ -128,7 +137,7 @@ class Examination:
             moments = [moment for moment in (attempt.started_at, attempt.ended_at, attempt.retry_at) if moment]
             if attempt.status is AttemptStatus.RUNNING or any(moment > now - PATIENCE for moment in moments):
                 return False
-        return self._broker_answers and self._waiting_messages(run.location) == 0
+        return self._broker_answers and all(self._waiting_messages(station) == 0 for station in self._stations(run))
 
     def _standing_still(self, run: Run) -> Finding:
         def repair() -> str:
@@ -187,11 +196,11 @@ class Examination:
         self._with_process(lambda process: QueueLoop(self.instance, process).run_once())
         return "all that could go went"
 
-    def _waiting_messages(self, location: str) -> int:
+    def _waiting_messages(self, station: str) -> int:
         app = make_app(self.instance.config.celery)
         watch = BrokerWatch(app)
         try:
-            return watch.waiting(location)
+            return watch.waiting(station)
         finally:
             watch.close()
             close_app(app)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from orchord.spi import (
     EXECUTED_BY_TAG,
+    NO_PROCESS,
     ErrorInfo,
     OrchordError,
     OrchordInstance,
@@ -19,7 +20,8 @@ from orchord.spi import (
     RunStatus,
     UnavailableError,
 )
-from orchord_beat.run_watch import RunWatch
+from orchord_beat.run_watch import RunWatch, Traffic
+from orchord_beat.stations import StationMap, is_served, manned
 from orchord_beat.vigil import Vigil
 from orchord_workers.spi import Mender
 
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 # A worker writes its heartbeat each two seconds; one that missed five is taken for dead.
 DEAD_AFTER = timedelta(seconds=10)
+RESERVATION_DEAD_AFTER = timedelta(seconds=60)
 # A run in which nothing has happened for this long is looked at when no message waits in its queue.
 QUIET = timedelta(seconds=4)
 # With messages in the queue, the run may only be waiting its turn: it is looked at this much later, then ever rarer.
@@ -58,8 +61,8 @@ class Watched:
 class Monitor:
     """Looks again and again.
 
-    ``waiting_messages`` tells how many messages wait in a location's queue, ``was_emptied`` whether the broker has
-    lost what it held. ``vigil`` is the daemon's, which has been kept since it began.
+    ``waiting_messages`` tells how many messages wait for a station (stations.py), ``was_emptied`` whether the broker
+    has lost what it held. ``vigil`` is the daemon's, which has been kept since it began.
     """
 
     instance: OrchordInstance
@@ -68,9 +71,13 @@ class Monitor:
     was_emptied: Callable[[], bool] = lambda: False
     vigil: Vigil = field(default_factory=Vigil)
     watched: dict[str, Watched] = field(default_factory=dict)
+    stations: StationMap = field(init=False)
     _page_end: Run | None = None
     _round: set[str] = field(default_factory=set)
     _emptied_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.stations = StationMap(lambda run: self.mender.runner.contexts.plan_of(run))
 
     def look(self) -> int:
         """Mend what needs it. Returns how many messages were sent again."""
@@ -83,12 +90,20 @@ class Monitor:
         runs = self._next_page()
         self._restore_joins(runs)
         living = self.instance.storage.workers.alive(now - DEAD_AFTER)
-        served = {worker.location for worker in living if worker.takes_steps}
-        waiting = {location: self.waiting_messages(location) for location in {run.location for run in runs}}
-        due = [run for run in runs if self._is_due(run, waiting[run.location], now)]
-        RunWatch(self.instance, self.mender).look(runs, now, served, waiting)
+        served = manned(living)
+        stations = {run.run_id: self.stations.of(run) for run in runs}
+        waiting = {station: self.waiting_messages(station) for station in frozenset().union(*stations.values())}
+        traffic = {
+            run.run_id: Traffic(
+                is_served(stations[run.run_id], served), sum(waiting[station] for station in stations[run.run_id])
+            )
+            for run in runs
+        }
+        due = [run for run in runs if self._is_due(run, traffic[run.run_id].waiting, now)]
+        RunWatch(self.instance, self.mender).look(runs, now, traffic)
         self._fail_orphaned(due, {worker.worker_id for worker in living}, now)
-        sent = sum(self._mend(run, now, sends=run.location in served) for run in due if EXECUTED_BY_TAG not in run.tags)
+        mended = [run for run in due if EXECUTED_BY_TAG not in run.tags]
+        sent = sum(self._mend(run, now, sends=traffic[run.run_id].is_served) for run in mended)
         self.vigil.note(self.instance.storage.clock())
         return sent
 
@@ -139,7 +154,9 @@ class Monitor:
     def _bury_dead_workers(self, now: datetime) -> None:
         if not self._knows_the_silent(now):
             return
-        held = self.instance.storage.attempts.running_of_dead_workers(now - DEAD_AFTER)
+        self._bury_reservations(now)
+        dead = self.instance.storage.attempts.running_of_dead_workers(now - DEAD_AFTER)
+        held = [attempt for attempt in dead if attempt.process_id != NO_PROCESS]
         if not held:
             return
         # One that was asked to stop has told so before, by its row: it consumes nothing more, or it signed off.
@@ -153,6 +170,16 @@ class Monitor:
         )
         if stopped:
             self.mender.attempts_lost(stopped, "its worker was stopped", counts=False)
+
+    def _bury_reservations(self, now: datetime) -> None:
+        """Give up what a launcher worker that has died had reserved, and no container has taken over.
+
+        Later than with workers: another launcher worker adopts it, or the container that was started takes it over.
+        """
+        dead = self.instance.storage.launches.reserved_of_dead(now - RESERVATION_DEAD_AFTER)
+        if dead:
+            logger.warning("Nobody has taken over %s attempt(s) of launcher workers that have died", len(dead))
+            self.mender.attempts_lost(dead, "its launcher worker died before it was started", counts=False)
 
     def _knows_the_silent(self, now: datetime) -> bool:
         return self.vigil.lasts(now) >= DEAD_AFTER

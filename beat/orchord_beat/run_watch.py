@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from orchord.spi import ErrorInfo, OrchordInstance, Run, RunMonitoringSettings, RunStatus
+from orchord.spi import ErrorInfo, OrchordInstance, Place, Run, RunMonitoringSettings, RunStatus
 from orchord_workers.spi import Mender
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,14 @@ class Verdict:
     error: ErrorInfo
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """Whether somebody living can bring a run on, and how many messages wait where its own go."""
+
+    is_served: bool
+    waiting: int
+
+
 @dataclass
 class RunWatch:
     """Looks at unfinished runs, and acts on those that are over their time."""
@@ -44,22 +52,21 @@ class RunWatch:
     instance: OrchordInstance
     mender: Mender
 
-    def look(self, runs: Iterable[Run], now: datetime, served: set[str], waiting: Mapping[str, int]) -> int:
+    def look(self, runs: Iterable[Run], now: datetime, traffic: Mapping[str, Traffic]) -> int:
         """Act on every run that is over its time. Returns how many there were.
 
         Args:
             runs: unfinished runs.
             now: by the database's clock.
-            served: locations with a living worker.
-            waiting: messages in each location's queue.
+            traffic: what is there for each run, by its id.
         """
         settings = self.instance.config.run_monitoring
         if not settings.enabled:
             return 0
         acted = 0
         for run in runs:
-            is_served = run.location in served
-            verdict = judged(run, settings, now, is_served=is_served, waiting=waiting.get(run.location, 0))
+            seen = traffic[run.run_id]
+            verdict = judged(run, settings, now, is_served=seen.is_served, waiting=seen.waiting)
             if verdict is not None:
                 acted += self._act(run, verdict, now)
         return acted
@@ -73,6 +80,9 @@ class RunWatch:
             status = runs.fail(run.run_id, verdict.error, now)
             if status is not None:
                 self.mender.runner.notify_end(run.run_id, status)
+                if Place(run.unit_place).is_container:
+                    # What waits for its image, or for room in a cluster, would begin after all, and for nothing.
+                    self.instance.launchers.stopping(run).terminate(run.run_id)
         elif verdict.act is Act.STOP:
             if runs.begin_stop(run.run_id, verdict.error, now):
                 self.instance.launchers.stopping(run).terminate(run.run_id)
@@ -128,10 +138,14 @@ def _by(run: Run) -> str:
 
 
 def _not_started(run: Run, settings: RunMonitoringSettings, *, is_served: bool) -> str:
-    why = (
-        "no worker took its first steps"
-        if is_served
-        else f"no worker serves location '{run.location}'; start one with `orchord worker`"
-    )
+    place = Place(run.unit_place)
+    if place.is_container and is_served:
+        why = "its container has not begun; it may wait for its image, or for room"
+    elif place.is_container:
+        why = f"no launcher worker starts containers of '{place}'; start one with `orchord launcher`"
+    elif is_served:
+        why = "no worker took its first steps"
+    else:
+        why = f"no worker serves location '{run.location}'; start one with `orchord worker`"
     limit = settings.start_timeout_seconds
     return f"The run has not started in {limit} s (run_monitoring: start_timeout_seconds): {why}."

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis.exceptions
 
-from orchord.spi import BrokerUnavailableError, steps_queue
+from orchord.spi import BrokerUnavailableError, launches_queue, steps_queue
 from orchord_workers.app import OrchordCelery, broker_errors_translated
 
 MARK_QUEUE = "orchord.mark"
@@ -24,12 +24,18 @@ class BrokerWatch:
         self._app = app
         self._connection: Any = None
 
-    def waiting(self, location: str) -> int:
-        """Return how many messages wait in the queues of a location's steps.
+    def waiting(self, station: str) -> int:
+        """Return how many messages wait in the queues of a location's steps, or in a queue of launches.
+
+        Args:
+            station: The location, or the queue of launches.
 
         Raises:
             BrokerUnavailableError: the broker cannot be reached.
         """
+        if station.startswith(launches_queue("")):
+            return self._count(station)
+        location = station
         return sum(self._count(steps_queue(location, name)) for name in (None, *self._app.further_queues))
 
     def was_emptied(self) -> bool:

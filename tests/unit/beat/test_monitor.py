@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from orchord.errors import NotFoundError
+from orchord.errors import LocationNotFoundError, NotFoundError
 from orchord.events import utc_now
 from orchord.instance import OrchordInstance
+from orchord.plan.model import ExecutionPlan
 from orchord.runs import Attempt, Run, RunStatus, new_run_id
 from orchord.storage import Storage
 from orchord.storage.values import Claim
@@ -22,6 +23,9 @@ from orchord_workers.mending import Mended
 class Contexts:
     def of(self, run: Run) -> Run:
         return run
+
+    def plan_of(self, run: Run) -> ExecutionPlan:
+        raise LocationNotFoundError(f"no snapshot {run.job_snapshot_id}")
 
 
 class Runner:
@@ -131,7 +135,7 @@ def test_what_a_dead_worker_held_is_lost_and_what_a_living_one_holds_is_not(
     monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
     for worker_id in ("dead", "living"):
         run_id = a_run(instance, clock)
-        instance.storage.attempts.claim(Claim(run_id, "a", 1, worker_id, worker_id, clock.now))
+        instance.storage.attempts.claim(Claim(run_id, "a", 1, worker_id, worker_id, clock.now, process_id=7))
         instance.storage.workers.beat(WorkerRow(worker_id, "host", 1, "here", ("steps.here",), clock.now, clock.now))
     for _ in range(12):
         instance.storage.workers.beat(WorkerRow("living", "host", 1, "here", ("steps.here",), clock.now, clock.now))
@@ -147,7 +151,7 @@ def test_a_worker_that_was_asked_to_stop_has_not_died_of_its_step(instance: Orch
     mender = RecordingMender()
     monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
     run_id = a_run(instance, clock)
-    instance.storage.attempts.claim(Claim(run_id, "a", 1, "token", "stopping", clock.now))
+    instance.storage.attempts.claim(Claim(run_id, "a", 1, "token", "stopping", clock.now, process_id=7))
     instance.storage.workers.beat(WorkerRow("stopping", "host", 1, "here", (), clock.now, clock.now))
     for _ in range(12):
         monitor.look()
@@ -184,7 +188,7 @@ def test_workers_may_speak_up_again_after_the_monitor_itself_was_away(
     mender = RecordingMender()
     monitor = Monitor(instance, mender, lambda location: 0)  # type: ignore[arg-type]
     run_id = a_run(instance, clock)
-    instance.storage.attempts.claim(Claim(run_id, "a", 1, "token", "living", clock.now))
+    instance.storage.attempts.claim(Claim(run_id, "a", 1, "token", "living", clock.now, process_id=7))
     instance.storage.workers.beat(WorkerRow("living", "host", 1, "here", (), clock.now, clock.now))
     for _ in range(11 if was_looking else 0):
         instance.storage.workers.beat(WorkerRow("living", "host", 1, "here", (), clock.now, clock.now))
@@ -277,8 +281,6 @@ def test_a_run_in_a_process_of_its_own_is_left_to_it_and_fails_when_the_process_
 def test_a_run_whose_plan_is_gone_does_not_keep_the_others_from_being_looked_at(
     instance: OrchordInstance, clock: Clock
 ) -> None:
-    from orchord.errors import LocationNotFoundError
-
     class FailingFor(RecordingMender):
         def mend(self, context: Run, *, quiet: timedelta, sends: bool) -> Mended:
             if context.run_id == gone:
@@ -345,3 +347,23 @@ def test_after_a_loss_a_run_that_was_sent_again_waits_its_turn_like_any_other(
         clock.forward(timedelta(seconds=1))
         monitor.look()
     assert len(mender.looked_at) == before, "its message is behind others in the queue"
+
+
+def test_a_dead_launchers_reservation_waits_for_another_launcher_before_it_is_given_up_and_does_not_count(
+    instance: OrchordInstance, clock: Clock
+) -> None:
+    mender = RecordingMender()
+    monitor = Monitor(instance, mender, lambda station: 0)  # type: ignore[arg-type]
+    run_id = a_run(instance, clock)
+    claim = Claim(run_id, "a", 1, "token", "dead launcher", clock.now)
+    assert instance.storage.launches.reserve(claim).claimed
+    monitor.look()
+    for _ in range(int(module.RESERVATION_DEAD_AFTER.total_seconds())):
+        clock.forward(timedelta(seconds=1))
+        monitor.look()
+        if clock.now - claim.at <= module.RESERVATION_DEAD_AFTER:
+            assert mender.lost == []
+    clock.forward(timedelta(seconds=1))
+    monitor.look()
+    assert [(one.step_key, one.worker_id) for one in mender.lost] == [("a", "dead launcher")]
+    assert mender.counted == [False]
