@@ -49,10 +49,11 @@ def fitted(table: Any, fields: Sequence[Any], table_id: str) -> Any:
     columns, types = [], []
     for field in fields:
         index = given.get(field.name.lower())
-        if index is None:
-            if field.mode == "REQUIRED":
-                mistakes.append(f"the column '{field.name}', which the table requires, is missing.")
-                continue
+        if index is None and field.mode == "REQUIRED":
+            mistakes.append(f"the column '{field.name}', which the table requires, is missing.")
+            continue
+        if index is None or pyarrow.types.is_null(table.column(index).type):
+            # All NULL, or no row at all: what the values would be cannot be seen from it.
             wanted = _arrow_type(field) or pyarrow.string()
             column = pyarrow.nulls(table.num_rows, wanted)
         else:
@@ -157,7 +158,18 @@ def _arrow_type(field: Any) -> Any:
     """Return what values of a column are in Arrow; None: they are taken as they come."""
     import pyarrow  # noqa: PLC0415 - an optional package
 
-    found = {
+    if field.field_type in ("RECORD", "STRUCT"):
+        inner = [(part.name, _arrow_type(part)) for part in field.fields]
+        found = None if any(type_ is None for _, type_ in inner) else pyarrow.struct(inner)
+    else:
+        found = _arrow_scalar(field.field_type)
+    return found if found is None or field.mode != "REPEATED" else pyarrow.list_(found)
+
+
+def _arrow_scalar(name: str) -> Any:
+    import pyarrow  # noqa: PLC0415 - an optional package
+
+    return {
         "BOOLEAN": pyarrow.bool_(),
         "BOOL": pyarrow.bool_(),
         "INTEGER": pyarrow.int64(),
@@ -174,8 +186,7 @@ def _arrow_type(field: Any) -> Any:
         "TIMESTAMP": pyarrow.timestamp("us", tz="UTC"),
         "NUMERIC": pyarrow.decimal128(*_NUMERIC),
         "BIGNUMERIC": pyarrow.decimal256(*_BIGNUMERIC),
-    }.get(field.field_type)
-    return found if found is None or field.mode != "REPEATED" else pyarrow.list_(found)
+    }.get(name)
 
 
 def _same_names(names: Sequence[str]) -> list[str]:

@@ -1,0 +1,413 @@
+"""Amazon ECS as a platform for containers, by boto3. One task is one container of Orchord's, whatever sidecars it has.
+
+ECS has no stream of changes that a client could listen to: one thread asks for all tasks together, a hundred with
+each request, and ever more rarely while nothing happens. Settings and requests are ecs_settings.py and ecs_requests.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from orchord.spi import environment_value
+from orchord_workers.containers.ecs_current import CurrentTask, find_current_task
+from orchord_workers.containers.ecs_requests import (
+    FINGERPRINT_TAG,
+    definition_like,
+    family_of,
+    fingerprint_of,
+    new_definition,
+    run_task_arguments,
+    started_by,
+)
+from orchord_workers.containers.ecs_secrets import secrets_of
+from orchord_workers.containers.ecs_settings import EcsSettings, settings_of
+from orchord_workers.containers.ecs_state import is_passing_error, state_of
+from orchord_workers.containers.platform import (
+    OWNER_LABEL,
+    ContainerSpec,
+    ContainerState,
+    Phase,
+    Platform,
+    PlatformError,
+)
+
+logger = logging.getLogger(__name__)
+
+EXTRA = "pip install 'orchord[ecs]'"
+# DescribeTasks takes no more at once.
+TASKS_IN_A_REQUEST = 100
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 10.0
+# With nothing to wait for, and to find what other launcher workers have started.
+LIST_EACH_SECONDS = 30.0
+# The run's own tags, which the launcher's config may have propagated; no key of the config.
+RUN_TAGS_KEY = "orchord/run_tags"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A task that is known: its ARN, and what its container is called within it."""
+
+    arn: str
+    container_name: str
+
+
+class EcsPlatform(Platform):
+    """One ECS cluster.
+
+    Args:
+        config: the config of EcsRunLauncher: it names the cluster, and how AWS is reached (``boto_config``).
+
+    Raises:
+        PlatformError: boto3 is not installed, or AWS cannot be reached with what is given.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._settings = settings_of([config])
+        self._session_arguments = dict(config.get("boto_config") or {})
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.RLock()
+        self._known: dict[str, _Task] = {}
+        self._definitions: dict[str, str] = {}
+        self._current: CurrentTask | None = None
+        self._asked_for_current = False
+        self._started_one = threading.Event()
+        self._closed = threading.Event()
+        # What has ended and was taken away: ECS goes on telling of it for an hour.
+        self._removed: set[str] = set()
+        self._owners_read: set[str] = set()
+        self._client("ecs")
+
+    def start(self, spec: ContainerSpec) -> None:
+        """Start a task, unless one of that name is there already.
+
+        Raises:
+            PlatformError: it is not started; the message says what was refused, and the fix.
+        """
+        owner = spec.labels.get(OWNER_LABEL, "")
+        with _told(f"{spec.name} was not started"):
+            if owner not in self._owners_read:
+                # Of tasks that another launcher worker, or this one in an earlier life, has started.
+                self.list(owner)
+            with self._lock:
+                if spec.name in self._known:
+                    return
+            layers = [{key: value for key, value in layer.items() if key != RUN_TAGS_KEY} for layer in spec.layers]
+            run_tags = next((layer[RUN_TAGS_KEY] for layer in spec.layers if RUN_TAGS_KEY in layer), {})
+            settings = settings_of(layers, run_tags)
+            definition, environment = self._definition(spec, settings)
+            current = self._current_task(settings)
+            arguments = run_task_arguments(
+                spec,
+                settings,
+                definition,
+                environment=environment,
+                of_current_task={} if current is None else current.run_task_arguments(),
+            )
+            arguments.setdefault("cluster", self._cluster())
+            answer = self._client("ecs").run_task(**arguments)
+        tasks = answer.get("tasks") or ()
+        if not tasks:
+            raise _refused(spec.name, answer.get("failures") or ())
+        with self._lock:
+            self._known[spec.name] = _Task(tasks[0]["taskArn"], settings.container_name)
+        self._started_one.set()
+
+    def stop(self, name: str, grace_seconds: float) -> None:
+        """Have a task stopped. How long it has is said in its task definition (``stopTimeout``, 30 s if not)."""
+        task = self._known.get(name)
+        if task is None:
+            return
+        with _told(f"{name} was not stopped"):
+            error_types = self._client("ecs").exceptions
+            try:
+                self._client("ecs").stop_task(cluster=self._cluster(), task=task.arn, reason="Stopped by Orchord")
+            except error_types.InvalidParameterException:
+                # It is not there any more.
+                return
+        self._started_one.set()
+
+    def remove(self, name: str) -> None:
+        """Tell of a task no more. ECS itself takes away what is left of it, an hour after its end."""
+        with self._lock:
+            task = self._known.pop(name, None)
+            if task is not None:
+                self._removed.add(task.arn)
+
+    def list(self, owner: str) -> list[ContainerState]:
+        """Return every task of an owner that has not been removed."""
+        with _told("ECS does not list its tasks"):
+            states = self._described(self._arns(owner))
+        with self._lock:
+            self._owners_read.add(owner)
+        return [state for state in states if state.labels.get(OWNER_LABEL) == owner]
+
+    def watch(self, owner: str, on_change: Callable[[ContainerState], None], stopped: threading.Event) -> None:
+        """Tell of each change until ``stopped`` is set, or the platform is closed."""
+        told: dict[str, ContainerState] = {}
+        pause, listed_at = FIRST_PAUSE_SECONDS, float("-inf")
+        while not (stopped.is_set() or self._closed.is_set()):
+            try:
+                if time.monotonic() - listed_at >= LIST_EACH_SECONDS:
+                    states = self.list(owner)
+                    listed_at = time.monotonic()
+                else:
+                    states = self._known_states(owner)
+                changed = self._tell(states, told, on_change)
+                pause = FIRST_PAUSE_SECONDS if changed else min(pause * 1.3, LONGEST_PAUSE_SECONDS)
+            except PlatformError as error:
+                pause = min(pause * 2, 6 * LONGEST_PAUSE_SECONDS)
+                logger.warning("%s It is asked again in %.0f s.", error, pause)
+            except Exception:  # boundary: the thread must not end, whatever a client library raises
+                pause = min(pause * 2, 6 * LONGEST_PAUSE_SECONDS)
+                logger.exception("ECS was not read; it is asked again in %.0f s", pause)
+            self._rest(pause if self._known else LIST_EACH_SECONDS, stopped)
+            if self._started_one.is_set():
+                self._started_one.clear()
+                pause = FIRST_PAUSE_SECONDS
+
+    def tail(self, name: str, lines: int) -> str:
+        """Return the last lines that a task wrote, where its task definition has them sent to CloudWatch."""
+        task = self._known.get(name)
+        if task is None:
+            return ""
+        with _told(f"The last lines of {name} cannot be had"):
+            ecs = self._client("ecs")
+            described = ecs.describe_tasks(cluster=self._cluster(), tasks=[task.arn])["tasks"]
+            if not described:
+                return ""
+            definition = ecs.describe_task_definition(taskDefinition=described[0]["taskDefinitionArn"])
+            containers = definition["taskDefinition"]["containerDefinitions"]
+            own = next((one for one in containers if one["name"] == task.container_name), {})
+            options = (own.get("logConfiguration") or {}).get("options") or {}
+            group, prefix = options.get("awslogs-group"), options.get("awslogs-stream-prefix")
+            if not group or not prefix:
+                return ""
+            stream = f"{prefix}/{task.container_name}/{task.arn.rpartition('/')[2]}"
+            logs = self._client("logs")
+            try:
+                events = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=lines)["events"]
+            except logs.exceptions.ResourceNotFoundException:
+                return ""
+            return "\n".join(event["message"] for event in events)
+
+    def close(self) -> None:
+        """End ``watch`` soon, and close connections."""
+        self._closed.set()
+        self._started_one.set()
+        with self._lock:
+            clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            client.close()
+
+    # --- the watch ---------------------------------------------------------------------------------------------
+
+    def _tell(
+        self,
+        states: "list[ContainerState]",  # noqa: UP037 - `list` is the method here
+        told: dict[str, ContainerState],
+        on_change: Callable[[ContainerState], None],
+    ) -> bool:
+        """Tell of what is not as it was told; return whether there was any."""
+        changed = False
+        now = {state.name: state for state in states}
+        for name, state in now.items():
+            if told.get(name) != state:
+                changed = True
+                told[name] = state
+                on_change(state)
+        with self._lock:
+            known = set(self._known)
+        for name in [name for name in told if name not in now]:
+            before = told.pop(name)
+            # A task that was taken away by `remove` is over, and nothing of it is missing.
+            if name in known and before.phase in (Phase.PENDING, Phase.RUNNING):
+                changed = True
+                with self._lock:
+                    self._known.pop(name, None)
+                on_change(ContainerState(name, before.labels, Phase.GONE, reason="ECS does not know the task any more"))
+        return changed
+
+    def _rest(self, seconds: float, stopped: threading.Event) -> None:
+        deadline = time.monotonic() + seconds
+        while not stopped.is_set() and not self._started_one.wait(min(0.5, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                return
+
+    def _known_states(self, owner: str) -> "list[ContainerState]":  # noqa: UP037 - `list` is the method here
+        with self._lock:
+            arns = [task.arn for task in self._known.values()]
+        with _told("ECS does not tell of its tasks"):
+            return [state for state in self._described(arns) if state.labels.get(OWNER_LABEL) == owner]
+
+    def _arns(self, owner: str) -> "list[str]":  # noqa: UP037 - `list` is the method here
+        pages = self._client("ecs").get_paginator("list_tasks")
+        found: dict[str, None] = {}
+        for status in ("RUNNING", "STOPPED"):
+            for page in pages.paginate(cluster=self._cluster(), startedBy=started_by(owner), desiredStatus=status):
+                found |= dict.fromkeys(page["taskArns"])
+        with self._lock:
+            # A task that has just begun may not be listed yet.
+            found |= dict.fromkeys(task.arn for task in self._known.values())
+            return [arn for arn in found if arn not in self._removed]
+
+    def _described(self, arns: "list[str]") -> "list[ContainerState]":  # noqa: UP037 - `list` is the method here
+        states = []
+        for at in range(0, len(arns), TASKS_IN_A_REQUEST):
+            batch = arns[at : at + TASKS_IN_A_REQUEST]
+            answer = self._client("ecs").describe_tasks(cluster=self._cluster(), tasks=batch, include=["TAGS"])
+            for task in answer["tasks"]:
+                container_name = self._container_name(task)
+                state = state_of(task, container_name)
+                if state is None:
+                    continue
+                with self._lock:
+                    if task["taskArn"] in self._removed:
+                        continue
+                    self._known.setdefault(state.name, _Task(task["taskArn"], container_name))
+                states.append(state)
+        return states
+
+    def _container_name(self, task: Mapping[str, Any]) -> str:
+        """Return which container of a task is Orchord's: the one whose command was given with it."""
+        overrides = (task.get("overrides") or {}).get("containerOverrides") or ()
+        named = (one["name"] for one in overrides if one.get("command") and one.get("name"))
+        return str(next(named, self._settings.container_name))
+
+    # --- starting ----------------------------------------------------------------------------------------------
+
+    def _definition(self, spec: ContainerSpec, settings: EcsSettings) -> tuple[str, Mapping[str, str]]:
+        """Return the task definition for a container, and the variables that it does not have already."""
+        environment = _variables(settings)
+        if isinstance(settings.task_definition, str):
+            return settings.task_definition, environment
+        if spec.image is None:
+            raise PlatformError(
+                "No image is named. Name one by the run's tag orchord/image or for the code location "
+                "(ORCHORD_CURRENT_IMAGE), or name a task definition by task_definition."
+            )
+        ecs = self._client("ecs")
+        family = family_of(settings, spec.labels)
+        secrets = secrets_of(settings, lambda: self._client("secretsmanager"))
+        current = self._current_task(settings) if settings.task_definition is None else None
+        if current is None:
+            wanted = new_definition(
+                settings, family, spec.image, environment=environment, secrets=secrets, region=ecs.meta.region_name
+            )
+        else:
+            own = ecs.describe_task_definition(taskDefinition=current.description["taskDefinitionArn"])
+            wanted = definition_like(
+                own["taskDefinition"],
+                current.container_name,
+                settings,
+                family,
+                spec.image,
+                environment=environment,
+                secrets=secrets,
+            )
+        return self._registered(family, wanted), {}
+
+    def _registered(self, family: str, wanted: Mapping[str, Any]) -> str:
+        """Return the ARN of a task definition that is there, or of one that is made."""
+        fingerprint = fingerprint_of(wanted)
+        with self._lock:
+            if fingerprint in self._definitions:
+                return self._definitions[fingerprint]
+        ecs = self._client("ecs")
+        try:
+            found = ecs.describe_task_definition(taskDefinition=family, include=["TAGS"])
+        except ecs.exceptions.ClientException:
+            found = {}
+        tags = {tag["key"]: tag["value"] for tag in found.get("tags") or ()}
+        if tags.get(FINGERPRINT_TAG) == fingerprint:
+            arn = str(found["taskDefinition"]["taskDefinitionArn"])
+        else:
+            made = ecs.register_task_definition(**wanted, tags=[{"key": FINGERPRINT_TAG, "value": fingerprint}])
+            arn = str(made["taskDefinition"]["taskDefinitionArn"])
+        with self._lock:
+            self._definitions[fingerprint] = arn
+        return arn
+
+    def _current_task(self, settings: EcsSettings) -> CurrentTask | None:
+        if not settings.use_current_ecs_task_config:
+            return None
+        with self._lock:
+            if not self._asked_for_current:
+                self._current = find_current_task(self._client("ecs"), lambda: self._client("ec2"))
+                self._asked_for_current = True
+            return self._current
+
+    def _cluster(self) -> str:
+        if self._settings.cluster is not None:
+            return self._settings.cluster
+        current = self._current_task(self._settings)
+        return "default" if current is None else current.cluster
+
+    def _client(self, service: str) -> Any:
+        with self._lock:
+            if self._closed.is_set():
+                raise PlatformError("The launcher worker is stopping.", is_passing=True)
+            if service not in self._clients:
+                self._clients[service] = _new_client(service, self._session_arguments)
+            return self._clients[service]
+
+
+def _new_client(service: str, arguments: Mapping[str, Any]) -> Any:
+    try:
+        import boto3  # noqa: PLC0415 - an optional package
+        import botocore.config  # noqa: PLC0415 - an optional package
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - an optional package
+    except ImportError as error:
+        raise PlatformError(f"ECS needs boto3, which is not installed: {EXTRA}") from error
+    # Requests that are throttled are tried again, with pauses that grow and a rate that adapts.
+    config = botocore.config.Config(retries={"mode": "adaptive", "max_attempts": 6}, connect_timeout=10)
+    try:
+        return boto3.Session().client(service, config=config, **arguments)
+    except (BotoCoreError, ValueError) as error:
+        raise PlatformError(f"AWS cannot be reached: {error}. See boto_config, and AWS_DEFAULT_REGION.") from error
+
+
+def _variables(settings: EcsSettings) -> dict[str, str]:
+    found, missing = {}, []
+    for entry in settings.env_vars:
+        name, given, value = str(entry).partition("=")
+        read = value if given else environment_value(name)
+        if read is None:
+            missing.append(name)
+        else:
+            found[name] = read
+    if missing:
+        raise PlatformError(
+            f"env_vars names variables that the launcher worker does not have: {', '.join(missing)}. "
+            "Set them there, or write NAME=value."
+        )
+    return found
+
+
+def _refused(name: str, failures: Any) -> PlatformError:
+    told = []
+    for failure in failures:
+        told.append(" ".join(str(failure[key]) for key in ("reason", "detail", "arn") if failure.get(key)))
+    words = "; ".join(told) or "it gave no reason"
+    return PlatformError(f"ECS did not start {name}: {words}.", is_passing=is_passing_error("", words))
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Translate what boto3 raises."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an optional package
+
+    try:
+        yield
+    except ClientError as error:
+        code, message = (str(error.response.get("Error", {}).get(key, "")) for key in ("Code", "Message"))
+        raise PlatformError(f"{what}: {code}: {message}", is_passing=is_passing_error(code, message)) from error
+    except BotoCoreError as error:
+        # The network, or credentials that are not there now.
+        raise PlatformError(f"{what}: {error}", is_passing=True) from error
