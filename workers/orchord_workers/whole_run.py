@@ -66,6 +66,7 @@ def run_whole(runner: StepRunner, run_id: str) -> None:
                 runner.instance,
                 sink,
                 compute_logs=runner.instance.compute_log_manager,
+                emit_live=sink.live.note,
                 progress=progress_of(attempts),
             )
     except ExecutionInterrupted:

@@ -67,7 +67,7 @@ def execute_here(
                 instance,
                 recorder,
                 compute_logs=instance.compute_log_manager,
-                emit_live=recorder.show,
+                emit_live=recorder.tell,
             )
             recorder.close(end)
         ended = instance.storage.runs.get(run.run_id)
@@ -80,6 +80,11 @@ class ShownRecorder(RunRecorder):
     def __init__(self, storage: Storage, run: Run, events: Sequence[Event], display: Display) -> None:
         super().__init__(storage, run, events)
         self._display = display
+
+    def tell(self, event: Event) -> None:
+        """Show an event of a step as it happens; if the step takes long, it is written down before its end."""
+        self.live.note(event)
+        self.show(event)
 
     def show(self, event: Event) -> None:
         """Show an event as it happens."""

@@ -19,6 +19,7 @@ from orchord.instance.coordinators import RunCoordinator
 from orchord.instance.courier import Courier
 from orchord.instance.instigating import InstigatorControl
 from orchord.instance.launchers import RunLauncher
+from orchord.instance.live_events import stop_watching
 from orchord.instance.log_shipping import connected
 from orchord.instance.plugins import PluginSpec, constructed, load_class
 from orchord.instance.reading import InstanceReaders
@@ -176,6 +177,7 @@ class OrchordInstance(InstanceReaders, InstigatorControl, RunControl):
             if compute_logs.live is not None:
                 compute_logs.live.dispose()
             compute_logs.dispose()
+        stop_watching()
         self.storage.dispose()
         if self._folder is not None:
             self._folder.cleanup()

@@ -16,6 +16,7 @@ import msgspec
 
 from orchord.events import utc_now
 from orchord.execution import StepResult
+from orchord.instance.live_events import LiveEvents
 from orchord.plan.machine import SkipStep
 from orchord.plan.model import Step
 from orchord.runs import AttemptStatus, RunStatus
@@ -38,6 +39,7 @@ class StoredSink:
         retries: the number of retries that each step has had so far, for a run that is taken over.
 
     Attributes:
+        live: writes down what steps tell while they run; give it their events as they happen.
         run_status: the run's terminal status, once this sink has ended the run.
     """
 
@@ -51,6 +53,7 @@ class StoredSink:
         retries: Mapping[str, int] | None = None,
     ) -> None:
         self.storage = storage
+        self.live = LiveEvents(storage, run_id)
         self.run_id = run_id
         self.run_status: RunStatus | None = None
         self._worker_id = worker_id
@@ -101,6 +104,7 @@ class StoredSink:
         self._in_turn.pop(step.key, None)
         if result.claimed:
             self._tokens[step.key] = claim.token
+            self.live.begin(step.key, attempt, claim.token)
         return result.claimed
 
     def forget(self, step: Step) -> None:
@@ -127,7 +131,7 @@ class StoredSink:
             at=now,
             retry_at=retry_at,
             outputs=result.outputs,
-            events=result.events,
+            events=self.live.rest_of(step.key, result.events),
             error=result.error,
             skips=as_skips(skips),
             ends_run=ends_run,

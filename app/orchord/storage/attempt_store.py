@@ -18,6 +18,7 @@ from orchord.storage.event_store import insert_events
 from orchord.storage.hot_path import HotPath
 from orchord.storage.pool_store import PoolStore
 from orchord.storage.schema import attempts, runs, workers
+from orchord.storage.schema import events as event_rows
 from orchord.storage.values import Claim, ClaimResult, Finish, FinishResult, Skip, WorkStanding
 
 _OF_RUN = (
@@ -167,6 +168,35 @@ class AttemptStore:
             own = tokens if row.token is None else tokens | {row.token}
             found[row.run_id] = WorkStanding(RunStatus(row.status), own)
         return found
+
+    def append_live(
+        self, run_id: str, step_key: str, attempt: int, token: str, events: Sequence[Event], *, again: bool = False
+    ) -> bool:
+        """Add events of an attempt that runs, and that the token holds. Returns whether it does.
+
+        ``again``: these very events were sent before and raised StorageUnavailableError, so that they may be stored.
+        """
+        held = sa.select(sa.literal(1)).where(
+            attempts.c.run_id == run_id,
+            attempts.c.step_key == step_key,
+            attempts.c.attempt == attempt,
+            attempts.c.token == token,
+            attempts.c.status == sa.literal_column("'RUNNING'"),
+        )
+        if not self._database.rows(held):
+            return False
+        if again:
+            first = events[0]
+            stored = sa.select(sa.literal(1)).where(
+                event_rows.c.run_id == run_id,
+                event_rows.c.step_key == first.step_key,
+                event_rows.c.timestamp == first.timestamp,
+                event_rows.c.type == str(first.type),
+            )
+            if self._database.rows(stored):
+                return True
+        self._hot_path.append(run_id, events)
+        return True
 
     def append_events(self, run_id: str, events: Sequence[Event]) -> None:
         """Add events to a run outside a finish: live logs, notes of the engine."""
