@@ -25,7 +25,10 @@ from orchord.errors import (
 )
 from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.execution import ExecutionInterrupted, Progress, StepRequest, StepResult, execute_step, run_in_process
+from orchord.execution.error_info import error_info
 from orchord.execution.executors import (
+    Executor,
+    ExecutorFailedError,
     InProcessExecutor,
     ProcessStarters,
     executor_of,
@@ -145,6 +148,8 @@ __all__ = [
     "EventType",
     "ExecutionInterrupted",
     "ExecutionPlan",
+    "Executor",
+    "ExecutorFailedError",
     "Finish",
     "FinishResult",
     "Follow",
@@ -237,6 +242,7 @@ __all__ = [
     "end_process_of_stuck_steps",
     "end_task_id",
     "environment_value",
+    "error_info",
     "evaluate",
     "execute_step",
     "executor_config",

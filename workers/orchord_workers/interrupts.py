@@ -16,7 +16,7 @@ from typing import Any
 
 from celery.worker.control import control_command
 
-from orchord.spi import ExecutionInterrupted
+from orchord.spi import ExecutionInterrupted, StopNotice
 from orchord_workers.board import Board, Busy
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,26 @@ class Interrupts:
             signal.signal(INTERRUPT_SIGNAL, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, earlier)
             self.board.clear()
+
+    @contextmanager
+    def noticed(self, run_id: str, token: str | None = None) -> Iterator[StopNotice]:
+        """While it lasts, the signal sets a notice if it is meant for this work: for work done in other processes."""
+        notice = StopNotice()
+
+        def set_if_meant(number: int, frame: FrameType | None) -> None:
+            if self.board.is_asked_to_stop():
+                notice.set()
+
+        signal.signal(INTERRUPT_SIGNAL, set_if_meant)
+        earlier = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self.board.write(run_id, token)
+        try:
+            yield notice
+        finally:
+            signal.signal(INTERRUPT_SIGNAL, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, earlier)
+            self.board.clear()
+            notice.close()
 
 
 @control_command(name="orchord_interrupt", args=[("run_id", str), ("holders", list)])  # type: ignore[untyped-decorator]

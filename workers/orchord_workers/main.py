@@ -31,6 +31,7 @@ from orchord.spi import (
     end_process_of_stuck_steps,
     load_location,
     log_shipper,
+    step_template,
     steps_queue,
 )
 from orchord_workers.app import make_app
@@ -81,9 +82,11 @@ def run_worker(
     instance.storage.dispose()
     if fleet is not None:
         fleet.start()
+    template = step_template(settings, code)
     consumed = tuple(dict.fromkeys(steps_queue(code.name, name) for name in names))
     watched = Value("b", 0, lock=False)
     process = _process(instance, settings, code, consumed[0], lambda: bool(watched.value))
+    process.template = template
     worker = process.app.Worker(
         hostname=f"{code.name}@{process.worker_id}",
         concurrency=concurrency or instance.config.celery.worker_concurrency or 2,
@@ -102,6 +105,8 @@ def run_worker(
     finally:
         if fleet is not None:
             fleet.stop()
+        if template is not None:
+            template.close()
     instance.dispose()
     if worker.exitcode:
         sys.exit(worker.exitcode)

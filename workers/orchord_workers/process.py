@@ -14,7 +14,16 @@ from functools import cached_property
 
 from celery import Celery
 
-from orchord.spi import CodeLocation, OrchordInstance, RunStatus, Settings, announce_logs
+from orchord.spi import (
+    CodeLocation,
+    LocationSource,
+    OrchordInstance,
+    ProcessStarters,
+    RunStatus,
+    Settings,
+    StepTemplate,
+    announce_logs,
+)
 from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContexts
 from orchord_workers.endings import publish_end
@@ -33,7 +42,8 @@ class WorkerProcess:
     """What the tasks of one process share. ``open`` is called once per process, after the fork.
 
     ``is_watched`` tells whether somebody, such as Flower, follows the worker's task events; ``is_leaving``, whether
-    the process was told to stop, so that what it is interrupted in is run again elsewhere.
+    the process was told to stop, so that what it is interrupted in is run again elsewhere. ``template`` has the code
+    and forks the processes of steps that have one; without it, the first that is needed loads the code anew.
     """
 
     app: Celery
@@ -43,6 +53,7 @@ class WorkerProcess:
     is_watched: Callable[[], bool] = lambda: False
     interrupts: Interrupts = field(default_factory=Interrupts)
     is_leaving: Callable[[], bool] = lambda: False
+    template: StepTemplate | None = None
 
     def open(self) -> None:
         """Make ready what the first task would otherwise wait for."""
@@ -52,7 +63,9 @@ class WorkerProcess:
         """Give the connections back. What is asked for after this is made anew."""
         if "instance" in self.__dict__:
             self.instance.dispose()
-        for name in ("instance", "runner", "mender"):
+        if "starters" in self.__dict__ and self.starters is not None:
+            self.starters.close()
+        for name in ("instance", "runner", "mender", "starters"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -75,7 +88,15 @@ class WorkerProcess:
             interrupts=self.interrupts,
             may_carry_on=lambda: not self.is_watched(),
             is_leaving=self.is_leaving,
+            starters=self.starters,
         )
+
+    @cached_property
+    def starters(self) -> ProcessStarters | None:
+        """How steps get processes of their own; None in a process without user code."""
+        if self.code is None:
+            return None
+        return ProcessStarters(LocationSource(self.settings, self.code.target, self.code), self.template)
 
     @cached_property
     def mender(self) -> Mender:

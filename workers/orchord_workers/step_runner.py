@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orchord.spi import (
@@ -32,9 +32,12 @@ from orchord.spi import (
     FinishResult,
     Follow,
     JobDefinition,
+    LiveEvents,
     OrchordInstance,
     Part,
     PartStatus,
+    Place,
+    ProcessStarters,
     Run,
     RunNotFoundError,
     RunStatus,
@@ -49,9 +52,13 @@ from orchord.spi import (
     as_skips,
     decide,
     execute_step,
+    executor_config,
     follow,
+    place_of,
+    retries_enabled,
     utc_now,
 )
+from orchord_workers.apart import execute_apart
 from orchord_workers.app import broker_errors_translated
 from orchord_workers.canvas import Canvas
 from orchord_workers.contexts import RunContext, RunContexts, missing_step
@@ -109,6 +116,7 @@ class StepRunner:
         may_carry_on: Whether a following step may be run right here instead of being sent as a message.
         interrupts: How this process is told to stop a step.
         is_leaving: Whether this process was told to go, so that a step that it is interrupted in is run again.
+        starters: How steps get processes of their own; None: they cannot have any here.
     """
 
     def __init__(
@@ -122,6 +130,7 @@ class StepRunner:
         may_carry_on: Callable[[], bool] = lambda: True,
         interrupts: Interrupts | None = None,
         is_leaving: Callable[[], bool] = lambda: False,
+        starters: ProcessStarters | None = None,
     ) -> None:
         self.instance = instance
         self.canvas = canvas
@@ -131,6 +140,7 @@ class StepRunner:
         self.notify_end = notify_end
         self.may_carry_on = may_carry_on
         self.is_leaving = is_leaving
+        self.starters = starters
         self.slots = Slots(instance, canvas, contexts)
 
     def run(self, message: StepMessage, parts: Sequence[Part], *, redelivered: bool = False) -> None:
@@ -410,20 +420,38 @@ class StepRunner:
             attempt=message.attempt,
             retry_number=message.retry_number,
             missing=decision.missing,
+            may_retry=retries_enabled(executor_config(context.run)),
         )
+        live = LiveEvents(self.instance.storage, context.run.run_id)
+        live.begin(step.key, message.attempt, token)
         try:
-            with self.interrupts.accepted(context.run.run_id, token):
-                self.interrupts.board.limit(longest_seconds(step))
-                return execute_step(
-                    job,
+            if self.starters is not None and place_of(context.run.executor, step) is Place.PROCESS:
+                result = execute_apart(
+                    self.starters,
+                    self.interrupts,
                     request,
-                    resolved=resolved,
-                    instance=self.instance,
-                    compute_logs=self.instance.compute_log_manager,
+                    token=token,
+                    owner=self.holder.worker_id,
+                    lasts_seconds=longest_seconds(step),
+                    on_event=live.note,
                 )
+            else:
+                with self.interrupts.accepted(context.run.run_id, token):
+                    self.interrupts.board.limit(longest_seconds(step))
+                    result = execute_step(
+                        job,
+                        request,
+                        resolved=resolved,
+                        instance=self.instance,
+                        compute_logs=self.instance.compute_log_manager,
+                        emit_live=live.note,
+                    )
+            return replace(result, events=live.rest_of(step.key, result.events))
         except ExecutionInterrupted:
             # It struck before or after the user's code, where execute_step does not look for it.
             return canceled_result(message.step_key, utc_now())
+        finally:
+            live.rest_of(step.key, ())
 
 
 def decided(context: RunContext, step_key: str, parts: Sequence[Part]) -> StartStep | SkipStep:

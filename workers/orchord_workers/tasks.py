@@ -24,7 +24,7 @@ from orchord.spi import (
 )
 from orchord_workers.persistence import patiently
 from orchord_workers.process import WorkerProcess
-from orchord_workers.whole_run import run_whole
+from orchord_workers.run_process import carry_out
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def register_tasks(process: WorkerProcess) -> None:
     @app.task(name=WHOLE_RUN_TASK, base=FencedTask)  # type: ignore[untyped-decorator]
     def whole_run(run_id: str) -> None:
         with requeued_when_storage_is_away():
-            run_whole(process.runner, run_id)
+            carry_out(process, run_id)
 
 
 @contextmanager

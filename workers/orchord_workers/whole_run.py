@@ -16,14 +16,21 @@ from orchord.spi import (
     AttemptStatus,
     ErrorInfo,
     ExecutionInterrupted,
+    Executor,
+    ExecutorFailedError,
     Finish,
     FinishResult,
+    InProcessExecutor,
     Progress,
     RunStatus,
+    RunSurroundings,
     SkipStep,
     Step,
     StepResult,
     StoredSink,
+    error_info,
+    executor_of,
+    run_by_executor,
     run_in_process,
     utc_now,
 )
@@ -57,27 +64,60 @@ def run_whole(runner: StepRunner, run_id: str) -> None:
         fail_what_is_left(context, sink, fault, attempts)
         return
     try:
-        with runner.interrupts.accepted(run_id):
-            run_in_process(
-                context.job,
-                run,
-                context.plan,
-                context.resolved,
-                runner.instance,
-                sink,
-                compute_logs=runner.instance.compute_log_manager,
-                emit_live=sink.live.note,
-                progress=progress_of(attempts),
-            )
+        executor = executor_of(context.job, run, context.plan, runner.instance)
+    except Exception as error:  # noqa: BLE001 - an executor of the user's own is made by the user's code
+        fail_what_is_left(context, sink, error_info(error), attempts)
+        return
+    within = RunSurroundings(
+        job=context.job,
+        run=run,
+        plan=context.plan,
+        resolved=context.resolved,
+        instance=runner.instance,
+        sink=sink,
+        compute_logs=runner.instance.compute_log_manager,
+        emit_live=sink.live.note,
+        progress=progress_of(attempts),
+        owner=runner.holder.worker_id,
+    )
+    try:
+        _carry_out(runner, executor, within)
     except ExecutionInterrupted:
         # It struck outside the user's code, perhaps between a claim and its step: then nobody works on that any more.
         sink.release(lambda step_key: canceled_result(step_key, utc_now()))
+    except ExecutorFailedError as error:
+        info = error.info
+        sink.release(lambda step_key: failed_result(step_key, info, utc_now()))
+        sink.note_end(patiently(lambda: runner.instance.storage.runs.fail(run_id, info, utc_now())))
     except Exception as error:  # boundary: our own faults
         fault = ErrorInfo(type(error).__name__, f"Orchord itself failed: {error}", traceback.format_exc())
         sink.release(lambda step_key: failed_result(step_key, fault, utc_now()))
         raise
     if sink.run_status is None and runner.instance.storage.runs.get(run_id).status is RunStatus.CANCELING:
         end_canceled(runner, context)
+
+
+def _carry_out(runner: StepRunner, executor: Executor, within: RunSurroundings) -> None:
+    """Have the steps carried out: one after another here, or as the executor says."""
+    run_id = within.run.run_id
+    if type(executor) is InProcessExecutor and executor.retries_enabled:
+        with runner.interrupts.accepted(run_id):
+            run_in_process(
+                within.job,
+                within.run,
+                within.plan,
+                within.resolved,
+                within.instance,
+                within.sink,
+                compute_logs=within.compute_logs,
+                emit_live=within.emit_live,
+                progress=within.progress,
+            )
+        return
+    starters = runner.starters
+    assert starters is not None, "a process that has the run's code can start others"
+    with runner.interrupts.noticed(run_id) as stop:
+        run_by_executor(executor, within, starters.of, stop)
 
 
 class WorkerSink(StoredSink):
@@ -105,7 +145,7 @@ class WorkerSink(StoredSink):
         return patiently(act)
 
     def claim(self, step: Step, attempt: int) -> bool:
-        """Claim an attempt, and say on the worker's board by when it is to be done."""
+        """Claim an attempt for this very process, and say on the worker's board by when it is to be done."""
         claimed = super().claim(step, attempt)
         self._board.limit(longest_seconds(step) if claimed else None)
         return claimed

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchord.definitions.executors import EXECUTORS, ExecutorDefinition
-from orchord.errors import InvalidDefinitionError
+from orchord.errors import InvalidDefinitionError, OrchordError, UnavailableError
+from orchord.events import ErrorInfo
+from orchord.execution.error_info import error_info
 from orchord.execution.in_process import RunEnd
 from orchord.execution.interrupt import StopNotice
 from orchord.execution.orchestration import PlanOrchestrationContext, RunSurroundings
@@ -75,6 +77,14 @@ class Executor(ABC):
             plan_context: the run, and how its steps are started and awaited.
             execution_plan: its steps.
         """
+
+
+class ExecutorFailedError(OrchordError):
+    """An executor of the user's own failed, and the run with it. ``info`` says why."""
+
+    def __init__(self, info: ErrorInfo) -> None:
+        super().__init__(f"The run's executor failed: {info.cls_name}: {info.message}")
+        self.info = info
 
 
 class InProcessExecutor(Executor):
@@ -176,7 +186,7 @@ def run_by_executor(
         stop: is set when the run is to stop.
 
     Raises:
-        InvariantViolationError: the executor left steps undone (and what an executor of the user's own raises).
+        ExecutorFailedError: an executor of the user's own raised something, or left steps undone.
     """
     context = PlanOrchestrationContext(
         within,
@@ -187,8 +197,15 @@ def run_by_executor(
     )
 
     def execute(given: PlanOrchestrationContext) -> None:
-        for _ in executor.execute(given, given.plan) or ():
-            pass
+        is_own = not isinstance(executor, (InProcessExecutor, MultiprocessExecutor))
+        try:
+            for _ in executor.execute(given, given.plan) or ():
+                pass
+            given.check_is_over()
+        except Exception as error:  # boundary: an executor of the user's own is user code
+            if not is_own or isinstance(error, UnavailableError):
+                raise
+            raise ExecutorFailedError(error_info(error)) from error
 
     return context.carry_out(execute)
 

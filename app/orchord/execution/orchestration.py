@@ -14,14 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
 from orchord.errors import InvariantViolationError, did_you_mean
 from orchord.events import ErrorInfo, Event
 from orchord.execution.in_process import RunEnd, RunSink
 from orchord.execution.interrupt import ExecutionInterrupted, StopNotice
 from orchord.execution.processes import ProcessRequest, StartFailedError, StepProcesses
-from orchord.execution.processes.child import final
 from orchord.execution.processes.ends import canceled_result, fault_result
 from orchord.execution.request import StepRequest, StepResult
 from orchord.execution.run_resources import RunResources
@@ -67,6 +64,7 @@ class RunSurroundings:
         compute_logs: where what steps print is kept, of those that run in this process.
         emit_live: is called with each event as it happens.
         progress: where the run stands, when another process began it.
+        owner: who looks after what steps print, of those that run in processes of their own; empty: nobody.
     """
 
     job: JobDefinition
@@ -78,6 +76,7 @@ class RunSurroundings:
     compute_logs: ComputeLogManager | None = None
     emit_live: Callable[[Event], None] | None = None
     progress: Progress | None = None
+    owner: str = ""
 
 
 class PlanOrchestrationContext:
@@ -174,7 +173,7 @@ class PlanOrchestrationContext:
         turn = self._claimed(step_key)
         if turn is None:
             return False
-        request = ProcessRequest(self._request(turn), self._may_retry)
+        request = ProcessRequest(self._request(turn), self._within.owner)
         try:
             self._processes.start(request, on_event=self._within.emit_live)
         except (StartFailedError, TypeError) as error:
@@ -195,27 +194,31 @@ class PlanOrchestrationContext:
     # --- for who asks the executor ----------------------------------------------------------------------------------
 
     def carry_out(self, execute: Callable[[PlanOrchestrationContext], Any]) -> RunEnd:
-        """Have an executor carry the run out, and return how it ended.
-
-        Raises:
-            InvariantViolationError: the executor left steps undone.
-        """
+        """Have an executor carry the run out, and return how it ended."""
         skips, ends_run = self._turns.begin(self._within.progress)
         if skips or ends_run:
             self._within.sink.skip(skips, ends_run)
         try:
             if not self.is_over:
                 execute(self)
-            if not self.is_over:
-                left = ", ".join([step.key for step in (*self.running_steps, *self.ready_steps)][:5])
-                raise InvariantViolationError(
-                    f"Executor '{self.run.executor}' returned while steps were still to be done: {left}. It has to go "
-                    "on until context.is_over."
-                )
         finally:
             self._processes.close()
             late_events = self._resources.close()
         return RunEnd(self._turns.status, late_events, self._error)
+
+    def check_is_over(self) -> None:
+        """Check that an executor has not returned too early.
+
+        Raises:
+            InvariantViolationError: there is still something to be done.
+        """
+        if self.is_over:
+            return
+        left = ", ".join([step.key for step in (*self.running_steps, *self.ready_steps)][:5])
+        raise InvariantViolationError(
+            f"Executor '{self.run.executor}' returned while steps were still to be done: {left}. It has to go on until "
+            "plan_context.is_over."
+        )
 
     @property
     def _is_stopping(self) -> bool:
@@ -252,9 +255,8 @@ class PlanOrchestrationContext:
 
     def _request(self, turn: Turn) -> StepRequest:
         step = self.plan.step(turn.step_key)
-        if not self._may_retry:
-            step = msgspec.structs.replace(step, retry=None)
-        return StepRequest(self.run, step, turn.attempt, turn.retry_number, turn.command.missing)
+        missing = turn.command.missing
+        return StepRequest(self.run, step, turn.attempt, turn.retry_number, missing, self._may_retry)
 
     def _inline_result(self, turn: Turn) -> StepResult:
         within = self._within
@@ -276,8 +278,6 @@ class PlanOrchestrationContext:
         except Exception as error:  # noqa: BLE001 - our own faults; user code has a boundary of its own below this
             fault = ErrorInfo(type(error).__name__, f"Orchord itself failed: {error}", traceback.format_exc())
             result = fault_result(turn.step_key, fault)
-        if not self._may_retry:
-            result = final(result, turn.step_key)
         return replace(result, events=events + result.events) if events else result
 
     def _finish(self, turn: Turn, result: StepResult) -> None:

@@ -24,6 +24,7 @@ class StepRequest:
         attempt: counts from 1.
         retry_number: counts the retries alone, from 0; what the user's code sees.
         missing: sources of fan-in inputs that were not yielded, and are left out of the list.
+        may_retry: False makes a failure final, whatever the step's retry policy and code ask for.
     """
 
     run: Run
@@ -31,6 +32,7 @@ class StepRequest:
     attempt: int
     retry_number: int
     missing: tuple[OutputRef, ...] = ()
+    may_retry: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,8 @@ class _Attempt:
             return self._succeeded()
         if isinstance(error, (KeyboardInterrupt, ExecutionInterrupted)):
             return self._canceled(error)
-        delay = retry_delay_seconds(error, self.scope.step.retry, self.scope.request.retry_number)
+        request = self.scope.request
+        delay = retry_delay_seconds(error, request.step.retry, request.retry_number) if request.may_retry else None
         return self._failed(error) if delay is None else self._to_be_retried(error, delay)
 
     def _succeeded(self) -> StepResult:

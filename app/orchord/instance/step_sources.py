@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchord.errors import JobNotFoundError
-from orchord.execution.processes import StepMeans
+from orchord.execution.executors import IN_PROCESS
+from orchord.execution.processes import StepMeans, StepTemplate
 from orchord.instance.instance import OrchordInstance
+from orchord.instance.log_shipping import announce_logs
 from orchord.location import CodeLocation, LocationTarget, load_location
+from orchord.plan.places import Place, place_of, runs_as_unit
 from orchord.runs import Run
 from orchord.settings import Settings
+from orchord.snapshot import LocationSnapshot
 
 
 @dataclass
@@ -42,8 +46,8 @@ class LocationSource:
         if self.code is None:
             self.code = load_location(self.target)
 
-    def means(self, run: Run) -> StepMeans:
-        """Return what a step of a run needs.
+    def means(self, run: Run, owner: str) -> StepMeans:
+        """Return what a step of a run needs. ``owner``: whose shipper looks after what it prints; empty: nobody's.
 
         Raises:
             JobNotFoundError: the code has no such job.
@@ -58,4 +62,23 @@ class LocationSource:
             )
         resolved = job.resolve_run_config(run.run_config, run.step_keys)
         instance = OrchordInstance.from_home(self.settings, tells=False)
+        if owner:
+            announce_logs(instance, owner)
         return StepMeans(job, resolved, instance, instance.compute_log_manager, instance.dispose)
+
+
+def step_template(settings: Settings, code: CodeLocation) -> StepTemplate | None:
+    """Fork a template from this process, which has the code; None when no job of it asks for processes.
+
+    No thread may run yet, and no connection may be open.
+    """
+    return StepTemplate(LocationSource(settings, code.target, code)) if asks_for_processes(code.snapshot) else None
+
+
+def asks_for_processes(location: LocationSnapshot) -> bool:
+    """Return whether some job runs steps in processes of their own, or may: executors of one's own decide late."""
+    return any(
+        (runs_as_unit(job.executor) and job.executor != IN_PROCESS)
+        or any(place_of(job.executor, step) is Place.PROCESS for step in job.plan.steps)
+        for job in location.jobs
+    )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import dataclasses
 import faulthandler
 import os
 import signal
@@ -26,7 +25,6 @@ from orchord.execution.processes.request import ProcessRequest, StepSource
 from orchord.execution.request import StepResult
 from orchord.execution.step import execute_step
 from orchord.execution.time_limit import end_process_of_stuck_steps
-from orchord.runs import AttemptStatus
 
 # What a step's process takes as: stop softly. SIGTERM ends it, as it does any process.
 SOFT_STOP = signal.SIGUSR1
@@ -98,7 +96,7 @@ def _result(source: StepSource | None, asked: ProcessRequest, writer: FrameWrite
     step_key = asked.step.step.key
     try:
         source.load()
-        means = source.means(asked.step.run)
+        means = source.means(asked.step.run, asked.owner)
     except Exception as error:  # noqa: BLE001 - the user's code is loaded here, and its config mappings run
         return fault_result(step_key, error_info(error))
     # A crash in native code shows in the step's log where the Python code stood.
@@ -110,7 +108,7 @@ def _result(source: StepSource | None, asked: ProcessRequest, writer: FrameWrite
         if stop.is_asked:
             return canceled_result(step_key)
         try:
-            result = execute_step(
+            return execute_step(
                 means.job,
                 asked.step,
                 resolved=means.resolved,
@@ -122,18 +120,6 @@ def _result(source: StepSource | None, asked: ProcessRequest, writer: FrameWrite
             stop.is_open = False
     finally:
         means.close()
-    return result if asked.may_retry else final(result, step_key)
-
-
-def final(result: StepResult, step_key: str) -> StepResult:
-    """Return the result of an attempt that nobody repeats: one that asks for a retry has failed."""
-    if result.status is not AttemptStatus.UP_FOR_RETRY:
-        return result
-    error = result.error or ErrorInfo("RetryRequested", "a retry was asked for, and retries are disabled")
-    failed = fault_result(step_key, error)
-    return dataclasses.replace(
-        result, status=AttemptStatus.FAILURE, events=(*result.events[:-1], *failed.events), retry_delay_seconds=None
-    )
 
 
 def to_the_end(act: Callable[[], int]) -> None:

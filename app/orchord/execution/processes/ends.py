@@ -33,19 +33,16 @@ _MEANINGS = {
 }
 
 
-def crashed_result(
-    request: StepRequest, exit_code: int, *, memory: str | None = None, may_retry: bool = True
-) -> StepResult:
+def crashed_result(request: StepRequest, exit_code: int, *, memory: str | None = None) -> StepResult:
     """Return the result of an attempt whose process ended without telling how the step did.
 
     Args:
         request: the attempt.
         exit_code: the process's exit code; negative: the signal that ended it.
         memory: set when the kernel killed for memory meanwhile: the limit, worded.
-        may_retry: whether the step's retry policy holds.
     """
     message = crash_message(request.step.key, exit_code, memory)
-    return ended_from_outside(request, CRASHED, RuntimeError(message), may_retry=may_retry)
+    return ended_from_outside(request, CRASHED, RuntimeError(message))
 
 
 def crash_message(step_key: str, exit_code: int, memory: str | None = None) -> str:
@@ -71,11 +68,11 @@ def crash_message(step_key: str, exit_code: int, memory: str | None = None) -> s
     return f"The process of step '{step_key}' was killed by {name}" + (f": {meaning}." if meaning else ".")
 
 
-def timed_out_result(request: StepRequest, *, may_retry: bool = True) -> StepResult:
+def timed_out_result(request: StepRequest) -> StepResult:
     """Return the result of an attempt whose process was ended as it did not stop at its time limit."""
     message = timeout_message(request.step.key, request.step.timeout_seconds or 0.0)
     message += " It did not stop when it was told to, so its process was ended."
-    return ended_from_outside(request, StepTimeoutError.__name__, StepTimeoutError(message), may_retry=may_retry)
+    return ended_from_outside(request, StepTimeoutError.__name__, StepTimeoutError(message))
 
 
 def canceled_result(step_key: str) -> StepResult:
@@ -93,11 +90,11 @@ def fault_result(step_key: str, error: ErrorInfo) -> StepResult:
     return StepResult(AttemptStatus.FAILURE, (), (event,), error)
 
 
-def ended_from_outside(request: StepRequest, kind: str, error: Exception, *, may_retry: bool) -> StepResult:
+def ended_from_outside(request: StepRequest, kind: str, error: Exception) -> StepResult:
     """Return a failed attempt's result, or that of one that is tried again, as the step's retry policy says."""
     step_key = request.step.key
     info = ErrorInfo(kind, str(error))
-    delay = retry_delay_seconds(error, request.step.retry, request.retry_number) if may_retry else None
+    delay = retry_delay_seconds(error, request.step.retry, request.retry_number) if request.may_retry else None
     if delay is None:
         return fault_result(step_key, info)
     data: dict[str, Any] = {"error": msgspec.to_builtins(info), "seconds_to_wait": delay}

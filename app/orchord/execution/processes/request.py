@@ -47,8 +47,11 @@ class StepSource(Protocol):
     def load(self) -> None:
         """Load the user's code. Called once in a template, before it forks; and may be called again at no cost."""
 
-    def means(self, run: Run) -> StepMeans:
-        """Return what a step of a run needs, in the step's own process. What is raised here fails the step."""
+    def means(self, run: Run, owner: str) -> StepMeans:
+        """Return what a step of a run needs, in the step's own process. What is raised here fails the step.
+
+        ``owner`` is who looks after what the step prints: the identity of the worker, or empty.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,8 @@ class ProcessRequest:
 
     Attributes:
         step: the attempt to make.
-        may_retry: False makes an attempt's failure final, whatever the step's retry policy and code ask for.
+        owner: who looks after what the step prints: the identity of the worker, or empty.
     """
 
     step: StepRequest
-    may_retry: bool = True
+    owner: str = ""

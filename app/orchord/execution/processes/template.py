@@ -22,7 +22,7 @@ from orchord.execution.processes.ends import UNKNOWN_EXIT
 from orchord.execution.processes.frames import REQUEST, FrameWriter, pickled, read_request
 from orchord.execution.processes.request import StepSource
 
-_START, _STOP, _KILL = b"s", b"t", b"k"
+_START, _STOP, _KILL, _END = b"s", b"t", b"k", b"e"
 
 
 class TemplateChild:
@@ -138,9 +138,14 @@ class StepTemplate:
 
     def close(self) -> None:
         """Let go of the template, and wait for its end if it is ours."""
+        is_owner = self._owner == os.getpid()
+        with contextlib.suppress(OSError):
+            if is_owner:
+                # Said, and not only seen: a process that a step has left behind may hold the other end too.
+                self._life.send(_END)
         self._asking.close()
         self._life.close()
-        if self._owner != os.getpid():
+        if not is_owner:
             return
         if self._process is not None:
             self._process.wait()
@@ -206,7 +211,8 @@ class _Template:
         if key.fileobj is self._asked:
             self._fork_one()
         elif key.fileobj is self._life:
-            self._is_over = not _received(self._life, 4096)
+            said = _received(self._life, 4096)
+            self._is_over = not said or _END in said
         elif key.fileobj is self._ended:
             _received(self._ended, 4096)
         elif key.data in self._forks:
