@@ -29,7 +29,7 @@ from orchord.embedded.processes import free_port
 from orchord.embedded.valkey import server_binary, start_valkey
 from orchord.errors import BrokerUnavailableError, StorageUnavailableError
 
-pytest_plugins = ["services.containers"]
+pytest_plugins = ["services.bigquery", "services.containers", "services.ecs", "services.object_stores"]
 
 # Those of services/ among them; what each needs is told by the fixture that misses it.
 SERVICES = ("azure", "bigquery", "docker", "ecs", "gcs", "kubernetes", "postgres", "rabbitmq", "s3", "valkey")

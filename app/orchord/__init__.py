@@ -221,6 +221,16 @@ if _typing.TYPE_CHECKING:
         InMemoryIOManager as InMemoryIOManager,
         mem_io_manager as mem_io_manager,
     )
+    from orchord.io_managers.adls2 import (
+        ADLS2DefaultAzureCredential as ADLS2DefaultAzureCredential,
+        ADLS2Key as ADLS2Key,
+        adls2_pickle_io_manager as adls2_pickle_io_manager,
+        ADLS2PickleIOManager as ADLS2PickleIOManager,
+        adls2_resource as adls2_resource,
+        ADLS2Resource as ADLS2Resource,
+        ADLS2SASToken as ADLS2SASToken,
+        PickledObjectADLS2IOManager as PickledObjectADLS2IOManager,
+    )
     from orchord.io_managers.bigquery import (
         BigQueryIOManager as BigQueryIOManager,
         build_bigquery_io_manager as build_bigquery_io_manager,
@@ -237,6 +247,21 @@ if _typing.TYPE_CHECKING:
         BigQueryPySparkIOManager as BigQueryPySparkIOManager,
         BigQueryPySparkTypeHandler as BigQueryPySparkTypeHandler,
     )
+    from orchord.io_managers.gcs import (
+        gcs_pickle_io_manager as gcs_pickle_io_manager,
+        GCSPickleIOManager as GCSPickleIOManager,
+        gcs_resource as gcs_resource,
+        GCSResource as GCSResource,
+        PickledObjectGCSIOManager as PickledObjectGCSIOManager,
+    )
+    from orchord.io_managers.s3 import (
+        PickledObjectS3IOManager as PickledObjectS3IOManager,
+        s3_pickle_io_manager as s3_pickle_io_manager,
+        S3PickleIOManager as S3PickleIOManager,
+        s3_resource as s3_resource,
+        S3Resource as S3Resource,
+    )
+    from orchord.io_managers.upath import UPathIOManager as UPathIOManager
 
     # Executors and loggers
     from orchord.definitions.executors import (
@@ -390,57 +415,61 @@ if _typing.TYPE_CHECKING:
     # To type checkers, names that are called otherwise where they come from are exported by this list alone.
     # fmt: off
     __all__ = [
-        "Any", "Array", "AssetDep", "AssetExecutionContext", "AssetGraph", "AssetIn", "AssetKey",
-        "AssetMaterialization", "AssetNotFoundError", "AssetObservation", "AssetOut", "AssetSelection",
-        "AssetSensorDefinition", "AssetSpec", "AssetsDefinition", "Backoff", "BigQueryIOManager",
-        "BigQueryPandasIOManager", "BigQueryPandasTypeHandler", "BigQueryPySparkIOManager",
-        "BigQueryPySparkTypeHandler", "BigQueryTypeHandler", "BigQueryWriteMode", "Bool", "BoolMetadataValue",
-        "BoolSource", "BrokerUnavailableError", "CodeLocationLoadError", "Config", "ConfigMapping", "ConfigSchema",
-        "ConfigurableIOManager", "ConfigurableIOManagerFactory", "ConfigurableInputManager", "ConfigurableResource",
-        "ConfigurableResourceFactory", "ConflictError", "DagsterAssetMetadataValue", "DagsterError", "DagsterEvent",
-        "DagsterEventType", "DagsterExecutionInterruptedError", "DagsterExecutionStepExecutionError", "DagsterInstance",
-        "DagsterInvalidConfigError", "DagsterInvalidDefinitionError", "DagsterInvalidInvocationError",
-        "DagsterInvalidSubsetError", "DagsterInvariantViolationError", "DagsterJobMetadataValue",
-        "DagsterResourceFunctionError", "DagsterRun", "DagsterRunMetadataValue", "DagsterRunNotFoundError",
-        "DagsterRunStatus", "DagsterType", "DagsterTypeCheckDidNotPass", "DagsterUnknownResourceError", "DataVersion",
-        "DefaultScheduleStatus", "DefaultSensorStatus", "Definitions", "DependencyDefinition", "Enum", "EnumValue",
-        "EnvVar", "Event", "EventLogEntry", "EventType", "ExecuteInProcessResult", "ExecutionInterrupted",
-        "ExecutorDefinition", "ExpectationResult", "Failure", "Field", "FilesystemIOManager", "Float",
-        "FloatMetadataValue", "GraphDefinition", "GraphIn", "GraphOut", "HookContext", "HookDefinition", "IOManager",
-        "IOManagerDefinition", "In", "InMemoryIOManager", "InitLoggerContext", "InitResourceContext", "InputContext",
-        "InputManager", "InputManagerDefinition", "InputMapping", "InstanceConfigError", "Int", "IntMetadataValue",
-        "IntSource", "InvalidConfigError", "InvalidDefinitionError", "InvalidInvocationError", "InvalidSubsetError",
-        "InvariantViolationError", "Jitter", "JobDefinition", "JobNotFoundError", "JsonMetadataValue",
-        "LocationNotFoundError", "LoggerDefinition", "Map", "MarkdownMetadataValue", "MaterializeResult",
-        "MetadataValue", "MultiAssetSensorDefinition", "MultiAssetSensorEvaluationContext", "MultiDependencyDefinition",
-        "NodeInvocation", "Noneable", "NotFoundError", "NotebookMetadataValue", "Nothing", "NullMetadataValue",
-        "ObserveResult", "OpDefinition", "OpExecutionContext", "OrchordError", "OrchordInstance", "OrchordType", "Out",
-        "Output", "OutputContext", "OutputMapping", "PathMetadataValue", "Permissive", "PermissiveConfig",
+        "ADLS2DefaultAzureCredential", "ADLS2Key", "ADLS2PickleIOManager", "ADLS2Resource", "ADLS2SASToken", "Any",
+        "Array", "AssetDep", "AssetExecutionContext", "AssetGraph", "AssetIn", "AssetKey", "AssetMaterialization",
+        "AssetNotFoundError", "AssetObservation", "AssetOut", "AssetSelection", "AssetSensorDefinition", "AssetSpec",
+        "AssetsDefinition", "Backoff", "BigQueryIOManager", "BigQueryPandasIOManager", "BigQueryPandasTypeHandler",
+        "BigQueryPySparkIOManager", "BigQueryPySparkTypeHandler", "BigQueryTypeHandler", "BigQueryWriteMode", "Bool",
+        "BoolMetadataValue", "BoolSource", "BrokerUnavailableError", "CodeLocationLoadError", "Config", "ConfigMapping",
+        "ConfigSchema", "ConfigurableIOManager", "ConfigurableIOManagerFactory", "ConfigurableInputManager",
+        "ConfigurableResource", "ConfigurableResourceFactory", "ConflictError", "DagsterAssetMetadataValue",
+        "DagsterError", "DagsterEvent", "DagsterEventType", "DagsterExecutionInterruptedError",
+        "DagsterExecutionStepExecutionError", "DagsterInstance", "DagsterInvalidConfigError",
+        "DagsterInvalidDefinitionError", "DagsterInvalidInvocationError", "DagsterInvalidSubsetError",
+        "DagsterInvariantViolationError", "DagsterJobMetadataValue", "DagsterResourceFunctionError", "DagsterRun",
+        "DagsterRunMetadataValue", "DagsterRunNotFoundError", "DagsterRunStatus", "DagsterType",
+        "DagsterTypeCheckDidNotPass", "DagsterUnknownResourceError", "DataVersion", "DefaultScheduleStatus",
+        "DefaultSensorStatus", "Definitions", "DependencyDefinition", "Enum", "EnumValue", "EnvVar", "Event",
+        "EventLogEntry", "EventType", "ExecuteInProcessResult", "ExecutionInterrupted", "ExecutorDefinition",
+        "ExpectationResult", "Failure", "Field", "FilesystemIOManager", "Float", "FloatMetadataValue",
+        "GCSPickleIOManager", "GCSResource", "GraphDefinition", "GraphIn", "GraphOut", "HookContext", "HookDefinition",
+        "IOManager", "IOManagerDefinition", "In", "InMemoryIOManager", "InitLoggerContext", "InitResourceContext",
+        "InputContext", "InputManager", "InputManagerDefinition", "InputMapping", "InstanceConfigError", "Int",
+        "IntMetadataValue", "IntSource", "InvalidConfigError", "InvalidDefinitionError", "InvalidInvocationError",
+        "InvalidSubsetError", "InvariantViolationError", "Jitter", "JobDefinition", "JobNotFoundError",
+        "JsonMetadataValue", "LocationNotFoundError", "LoggerDefinition", "Map", "MarkdownMetadataValue",
+        "MaterializeResult", "MetadataValue", "MultiAssetSensorDefinition", "MultiAssetSensorEvaluationContext",
+        "MultiDependencyDefinition", "NodeInvocation", "Noneable", "NotFoundError", "NotebookMetadataValue", "Nothing",
+        "NullMetadataValue", "ObserveResult", "OpDefinition", "OpExecutionContext", "OrchordError", "OrchordInstance",
+        "OrchordType", "Out", "Output", "OutputContext", "OutputMapping", "PathMetadataValue", "Permissive",
+        "PermissiveConfig", "PickledObjectADLS2IOManager", "PickledObjectGCSIOManager", "PickledObjectS3IOManager",
         "PythonArtifactMetadataValue", "PythonObjectDagsterType", "Repository", "ResourceDefinition",
         "ResourceDependency", "ResourceInitError", "ResourceParam", "Resources", "RetryPolicy", "RetryRequested", "Run",
         "RunConfig", "RunFailureSensorContext", "RunNotFoundError", "RunRequest", "RunStatus", "RunStatusSensorContext",
-        "RunStatusSensorDefinition", "RunsFilter", "ScalarUnion", "ScheduleDefinition", "ScheduleEvaluationContext",
-        "Selector", "SensorDefinition", "SensorEvaluationContext", "SensorResult", "Shape", "SkipReason", "SourceAsset",
-        "StepExecutionError", "StepTimeoutError", "StorageUnavailableError", "String", "StringSource", "TableColumn",
-        "TableColumnConstraints", "TableColumnDep", "TableColumnLineage", "TableColumnLineageMetadataValue",
-        "TableConstraints", "TableMetadataValue", "TableRecord", "TableSchema", "TableSchemaMetadataValue",
-        "TextMetadataValue", "TimestampMetadataValue", "TypeCheck", "TypeCheckError", "UnavailableError",
-        "UnknownResourceError", "UnresolvedAssetJobDefinition", "UrlMetadataValue", "asset", "asset_sensor",
-        "bigquery_pandas_io_manager", "bigquery_pyspark_io_manager", "build_asset_context", "build_bigquery_io_manager",
-        "build_hook_context", "build_init_logger_context", "build_init_resource_context", "build_input_context",
-        "build_multi_asset_sensor_context", "build_op_context", "build_output_context", "build_resources",
-        "build_run_status_sensor_context", "build_schedule_context", "build_sensor_context", "celery_docker_executor",
-        "celery_executor", "celery_k8s_job_executor", "colored_console_logger", "config_mapping", "configured",
-        "define_asset_job", "definitions", "docker_executor", "executor", "failure_hook", "file_relative_path",
-        "fs_io_manager", "get_dagster_logger", "graph", "graph_asset", "graph_multi_asset", "in_process_executor",
-        "input_manager", "io_manager", "job", "json_console_logger", "k8s_job_executor",
-        "load_assets_from_current_module", "load_assets_from_modules", "load_assets_from_package_module",
-        "load_assets_from_package_name", "load_definitions_from_current_module", "load_definitions_from_module",
-        "load_definitions_from_modules", "load_definitions_from_package_module", "load_definitions_from_package_name",
-        "logger", "make_python_type_usable_as_dagster_type", "map_asset_specs", "materialize", "materialize_to_memory",
+        "RunStatusSensorDefinition", "RunsFilter", "S3PickleIOManager", "S3Resource", "ScalarUnion",
+        "ScheduleDefinition", "ScheduleEvaluationContext", "Selector", "SensorDefinition", "SensorEvaluationContext",
+        "SensorResult", "Shape", "SkipReason", "SourceAsset", "StepExecutionError", "StepTimeoutError",
+        "StorageUnavailableError", "String", "StringSource", "TableColumn", "TableColumnConstraints", "TableColumnDep",
+        "TableColumnLineage", "TableColumnLineageMetadataValue", "TableConstraints", "TableMetadataValue",
+        "TableRecord", "TableSchema", "TableSchemaMetadataValue", "TextMetadataValue", "TimestampMetadataValue",
+        "TypeCheck", "TypeCheckError", "UPathIOManager", "UnavailableError", "UnknownResourceError",
+        "UnresolvedAssetJobDefinition", "UrlMetadataValue", "adls2_pickle_io_manager", "adls2_resource", "asset",
+        "asset_sensor", "bigquery_pandas_io_manager", "bigquery_pyspark_io_manager", "build_asset_context",
+        "build_bigquery_io_manager", "build_hook_context", "build_init_logger_context", "build_init_resource_context",
+        "build_input_context", "build_multi_asset_sensor_context", "build_op_context", "build_output_context",
+        "build_resources", "build_run_status_sensor_context", "build_schedule_context", "build_sensor_context",
+        "celery_docker_executor", "celery_executor", "celery_k8s_job_executor", "colored_console_logger",
+        "config_mapping", "configured", "define_asset_job", "definitions", "docker_executor", "executor",
+        "failure_hook", "file_relative_path", "fs_io_manager", "gcs_pickle_io_manager", "gcs_resource",
+        "get_dagster_logger", "graph", "graph_asset", "graph_multi_asset", "in_process_executor", "input_manager",
+        "io_manager", "job", "json_console_logger", "k8s_job_executor", "load_assets_from_current_module",
+        "load_assets_from_modules", "load_assets_from_package_module", "load_assets_from_package_name",
+        "load_definitions_from_current_module", "load_definitions_from_module", "load_definitions_from_modules",
+        "load_definitions_from_package_module", "load_definitions_from_package_name", "logger",
+        "make_python_type_usable_as_dagster_type", "map_asset_specs", "materialize", "materialize_to_memory",
         "mem_io_manager", "multi_asset", "multi_asset_sensor", "multi_or_in_process_executor", "multiprocess_executor",
-        "op", "resource", "run_failure_sensor", "run_status_sensor", "schedule", "sensor", "success_hook",
-        "usable_as_dagster_type", "validate_run_config", "with_resources",
+        "op", "resource", "run_failure_sensor", "run_status_sensor", "s3_pickle_io_manager", "s3_resource", "schedule",
+        "sensor", "success_hook", "usable_as_dagster_type", "validate_run_config", "with_resources",
     ]
     # fmt: on
 else:
@@ -509,12 +538,17 @@ else:
             definitions.io_context: build_input_context build_output_context InputContext OutputContext
             definitions.io_manager: input_manager InputManagerDefinition io_manager IOManagerDefinition
             io_managers: FilesystemIOManager fs_io_manager InMemoryIOManager mem_io_manager
+            io_managers.adls2: ADLS2DefaultAzureCredential ADLS2Key adls2_pickle_io_manager ADLS2PickleIOManager
+            io_managers.adls2: adls2_resource ADLS2Resource ADLS2SASToken PickledObjectADLS2IOManager
             io_managers.bigquery: BigQueryIOManager build_bigquery_io_manager
             io_managers.bigquery_client: BigQueryWriteMode
             io_managers.bigquery_handlers: BigQueryTypeHandler
             io_managers.bigquery_pandas: bigquery_pandas_io_manager BigQueryPandasIOManager BigQueryPandasTypeHandler
             io_managers.bigquery_pyspark: bigquery_pyspark_io_manager BigQueryPySparkIOManager
             io_managers.bigquery_pyspark: BigQueryPySparkTypeHandler
+            io_managers.gcs: gcs_pickle_io_manager GCSPickleIOManager gcs_resource GCSResource PickledObjectGCSIOManager
+            io_managers.s3: PickledObjectS3IOManager s3_pickle_io_manager S3PickleIOManager s3_resource S3Resource
+            io_managers.upath: UPathIOManager
             definitions.executors: celery_docker_executor celery_executor celery_k8s_job_executor docker_executor
             definitions.executors: executor ExecutorDefinition in_process_executor k8s_job_executor
             definitions.executors: multi_or_in_process_executor multiprocess_executor

@@ -40,10 +40,10 @@ KNOWN_CLASSES: Mapping[str, Mapping[str, str | None]] = {
     "compute_logs": {
         "LocalComputeLogManager": "orchord.compute_logs:LocalComputeLogManager",
         "NoOpComputeLogManager": "orchord.compute_logs:NoOpComputeLogManager",
-        "AzureBlobComputeLogManager": None,
-        "AzureComputeLogManager": None,
-        "GCSComputeLogManager": None,
-        "S3ComputeLogManager": None,
+        "AzureBlobComputeLogManager": "orchord.compute_logs.azure:AzureBlobComputeLogManager",
+        "AzureComputeLogManager": "orchord.compute_logs.azure:AzureComputeLogManager",
+        "GCSComputeLogManager": "orchord.compute_logs.gcs:GCSComputeLogManager",
+        "S3ComputeLogManager": "orchord.compute_logs.s3:S3ComputeLogManager",
     },
     # Never loaded by this name: the daemon is the scheduler, and only the config is read.
     "scheduler": {"DagsterDaemonScheduler": DAEMON_SCHEDULER, "OrchordDaemonScheduler": DAEMON_SCHEDULER},
