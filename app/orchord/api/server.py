@@ -6,6 +6,7 @@ pools are shared by all. The application is app.py; who calls ``serve`` is ``orc
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from orchord.errors import OrchordError
 
 if TYPE_CHECKING:
     from orchord.instance import OrchordInstance
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 3000
@@ -74,6 +77,8 @@ class Server(BaseApplication):  # type: ignore[misc]
             _ = self._instance.run_launcher, self._instance.run_coordinator, self._instance.compute_log_manager
         except OrchordError as error:
             raise AppImportError(str(error)) from error
+        for path, problem in self._instance.launchers.problems():
+            logger.error("Runs that ask for %s are refused: %s", path, problem)
         return create_app(self._instance, holding=self.holding, max_body_bytes=self._max_body_bytes)
 
     def close(self) -> None:

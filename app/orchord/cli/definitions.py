@@ -12,7 +12,8 @@ import click
 from orchord.cli.failures import EXIT_BAD_INPUT, EXIT_OK, say_error
 from orchord.cli.output import json_option, print_json
 from orchord.cli.targets import Targets, required_targets, target_options
-from orchord.errors import OrchordError
+from orchord.errors import InvalidDefinitionError, OrchordError, numbered
+from orchord.instance.placement import misfits_anywhere
 from orchord.location import LocationTarget, load_location
 
 
@@ -64,6 +65,10 @@ def _judge(target: LocationTarget) -> _Verdict:
         snapshot = load_location(target).snapshot
     except OrchordError as error:
         return _Verdict(target.location_name, error, {})
+    mistakes = [f"job '{job.name}': {reason}" for job in snapshot.jobs for reason in misfits_anywhere(job)]
+    if mistakes:
+        headline = f"Code location '{snapshot.name}' has jobs that cannot run"
+        return _Verdict(snapshot.name, InvalidDefinitionError(numbered(headline, mistakes)), {})
     counts = {
         "jobs": sum(not job.name.startswith("__") for job in snapshot.jobs),
         "assets": len(snapshot.assets),

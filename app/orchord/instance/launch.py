@@ -27,7 +27,7 @@ from orchord.errors import (
 )
 from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.instance.launchers import LaunchRunContext
-from orchord.instance.placement import placement_of
+from orchord.instance.placement import misfits_of, placement_of
 from orchord.instance.run_tags import tag_mistakes
 from orchord.instance.selecting import Selection, select
 from orchord.plan.model import ExecutionPlan
@@ -247,6 +247,8 @@ def _checked_run(
     config = _checked_config(job, request.run_config, step_keys, mistakes)
     tags = _checked_tags(job, request, lineage, mistakes)
     placement = placement_of(instance, job, tags, config, mistakes)
+    if selection is not None:
+        mistakes += misfits_of(instance, location, job, placement, selection.plan, tags, config)
     if refusal is not None:
         if not mistakes:
             raise refusal

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchord.errors import InstanceConfigError
 from orchord.instance.run_launchers import LAUNCHER_TAG, launcher_name
-from orchord.plan.places import Place, runs_as_unit
-from orchord.snapshot import JobSnapshot
+from orchord.plan.fitting import IMAGE_TAG, SETTINGS_TAGS, Surroundings, misfits, names_image
+from orchord.plan.model import ExecutionPlan
+from orchord.plan.places import Place, place_of_steps, runs_as_unit
+from orchord.snapshot import JobSnapshot, LocationSnapshot
 
 if TYPE_CHECKING:
     from orchord.instance.instance import OrchordInstance
@@ -72,7 +74,81 @@ def executor_of(job: JobSnapshot, place: Place, config: Mapping[str, Any]) -> st
     """
     if job.names_executor:
         return job.executor
-    execution = config.get("execution")
-    chosen = execution.get("config") if isinstance(execution, Mapping) else None
-    asks = isinstance(chosen, Mapping) and any(key in chosen for key in _ASKS_FOR_UNIT)
+    asks = any(key in _config_of_executor(config) for key in _ASKS_FOR_UNIT)
     return EXECUTOR_OF_UNITS if asks or place is not Place.WORKER else job.executor
+
+
+def misfits_of(
+    instance: OrchordInstance,
+    location: LocationSnapshot,
+    job: JobSnapshot,
+    placement: Placement,
+    plan: ExecutionPlan,
+    tags: Mapping[str, str],
+    config: Mapping[str, Any],
+) -> list[str]:
+    """Return every reason why a run cannot go where it was decided that it goes.
+
+    Args:
+        instance: whose storage and launchers there are.
+        location: the job's location.
+        job: what runs.
+        placement: what was decided.
+        plan: the steps that run.
+        tags: the run's.
+        config: its run config.
+    """
+    told = job.executor_config or _config_of_executor(config)
+    around = Surroundings(
+        executor=placement.executor,
+        unit_place=placement.unit_place,
+        executor_config=told,
+        process_bound=job.process_bound,
+        database_is_a_file=instance.config.storage_url.startswith("sqlite"),
+        places_with_image=_places_with_image(instance, location, placement, tags, told),
+    )
+    return misfits(plan, around)
+
+
+def misfits_of_job(instance: OrchordInstance, location: LocationSnapshot, job: JobSnapshot) -> list[str]:
+    """Return every reason why a job cannot be launched as it stands, with nothing more said."""
+    mistakes: list[str] = []
+    placement = placement_of(instance, job, job.run_tags, job.default_config, mistakes)
+    return mistakes or misfits_of(instance, location, job, placement, job.plan, job.run_tags, job.default_config)
+
+
+def misfits_anywhere(job: JobSnapshot) -> list[str]:
+    """Return every reason why a job cannot be launched whatever the instance."""
+    told = job.executor_config or _config_of_executor(job.default_config)
+    executor = executor_of(job, Place.WORKER, job.default_config)
+    # A launcher that makes a process for each run could choose another executor for it.
+    bound = job.process_bound if job.names_executor else ()
+    return misfits(job.plan, Surroundings(executor, executor_config=told, process_bound=bound))
+
+
+def _places_with_image(
+    instance: OrchordInstance,
+    location: LocationSnapshot,
+    placement: Placement,
+    tags: Mapping[str, str],
+    told: Mapping[str, Any],
+) -> set[Place]:
+    if location.image or tags.get(IMAGE_TAG):
+        return set(Place)
+    found = {place for place, names in SETTINGS_TAGS.items() if any(names_image(tags.get(name)) for name in names)}
+    if names_image(told):
+        found.add(place_of_steps(placement.executor))
+    try:
+        config = instance.launchers.named(placement.launcher).config
+    except InstanceConfigError:
+        return set(Place)
+    # A task's definition holds its image, and without one the launcher worker's own is taken.
+    if placement.place is Place.ECS or names_image(config):
+        found.add(placement.place)
+    return found
+
+
+def _config_of_executor(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    execution = config.get("execution")
+    told = execution.get("config") if isinstance(execution, Mapping) else None
+    return told if isinstance(told, Mapping) else {}

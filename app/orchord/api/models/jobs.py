@@ -150,9 +150,10 @@ class JobDetailBody(JobBody):
     graph: GraphBody
     plan: PlanBody
     snapshot_id: str
+    misfits: list[str] = Field(description="Why it cannot be launched as it stands on this instance; none: it can.")
 
     @classmethod
-    def detailed(cls, location: str, job: JobSnapshot, plan: PlanBody) -> JobDetailBody:
+    def detailed(cls, location: str, job: JobSnapshot, plan: PlanBody, misfits: list[str]) -> JobDetailBody:
         """Return a job with everything as a body."""
         return cls.model_construct(
             **_job_fields(location, job),
@@ -163,6 +164,7 @@ class JobDetailBody(JobBody):
             graph=GraphBody.of(job.graph),
             plan=plan,
             snapshot_id=job.snapshot_id,
+            misfits=misfits,
         )
 
 

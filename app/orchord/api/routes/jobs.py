@@ -25,6 +25,7 @@ from orchord.api.routes.health import workers_alive
 from orchord.api.routing import Routes
 from orchord.api.state import the_instance
 from orchord.instance.launch import find_job
+from orchord.instance.placement import misfits_of_job
 from orchord.storage import LocationRow
 
 location_routes = Routes("locations", "Code locations: user code, as its workers have published it.")
@@ -64,7 +65,9 @@ def list_jobs(query: LocationQuery) -> JobList:
 def read_job(path: JobPath, query: LocationQuery) -> JobDetailBody:
     """Read one job with its graph, its plan, its config schema and its default run config."""
     location, job = find_job(the_instance().storage, path.job, query.location)
-    return JobDetailBody.detailed(location.name, job, plan_body(job.plan))
+    return JobDetailBody.detailed(
+        location.name, job, plan_body(job.plan), misfits_of_job(the_instance(), location, job)
+    )
 
 
 def _location_fields(row: LocationRow, alive: Counter[str]) -> dict[str, Any]:

@@ -335,6 +335,22 @@ class TestDefinitions:
         invalid = cli("definitions", "validate", "-f", str(path), "--json")
         assert (invalid.code, invalid.json[0]["valid"]) == (2, False)
 
+    def test_a_job_that_could_run_nowhere_is_told_with_the_reason(self, cli: Cli, tmp_path: Path) -> None:
+        path = tmp_path / "in_memory.py"
+        path.write_text(
+            "import orchord as dg\n"
+            "@dg.op\ndef make(): return 1\n"
+            "@dg.op(tags={'orchord/isolation': 'cellar'})\ndef take(x): return x\n"
+            "@dg.job(executor_def=dg.multiprocess_executor, resource_defs={'io_manager': dg.mem_io_manager})\n"
+            "def apart(): take(make())\n"
+            "defs = dg.Definitions(jobs=[apart])\n"
+        )
+        done = cli("definitions", "validate", "-f", str(path))
+        assert done.code == 2
+        assert "Code location 'in_memory' has jobs that cannot run (2 mistakes)" in done.err
+        assert "job 'apart': step 'take': its tag orchord/isolation is 'cellar'." in done.err
+        assert "job 'apart': IO manager 'io_manager': it keeps values in the memory of one process" in done.err
+
     def test_of_an_unknown_module_are_bad_input(self, cli: Cli) -> None:
         done = cli("definitions", "validate", "-m", "no_such_module_at_all")
         assert done.code == 2

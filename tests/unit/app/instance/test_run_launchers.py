@@ -7,10 +7,13 @@ import sys
 import pytest
 import yaml
 
+from orchord.definitions.config.types import ANY
 from orchord.errors import InstanceConfigError, InvalidConfigError
 from orchord.instance import InstanceConfig, LaunchRunContext, OrchordInstance, RunLauncher
 from orchord.instance.launch import LaunchRequest
+from orchord.instance.placement import misfits_of_job
 from orchord.instance.run_launchers import launcher_name
+from orchord.plan.gates import executor_config
 from orchord.plan.places import Place
 from orchord.runs import RunStatus
 
@@ -38,9 +41,9 @@ class OwnLauncher(RunLauncher):
 
 
 class BoxLauncher(OwnLauncher):
-    """As one that makes a container for each run."""
+    """As one that makes a process for each run."""
 
-    place = Place.DOCKER
+    place = Place.PROCESS
 
 
 def plugin(cls: type) -> dict:
@@ -137,9 +140,9 @@ class TestWhatItDoes:
 
 
 class TestFormOfARun:
-    def test_where_runs_get_a_container_a_job_without_an_executor_is_one_unit(self, instance):
+    def test_where_runs_get_a_process_a_job_without_an_executor_is_one_unit(self, instance):
         run = launched(instance, tags={"orchord/launcher": "boxes"})
-        assert (run.executor, run.unit_place) == ("multi_or_in_process_executor", "docker")
+        assert (run.executor, run.unit_place) == ("multi_or_in_process_executor", "process")
 
     def test_chords_stay_chords_whatever_the_launcher(self, instance, make_location, make_job):
         chords = make_job("chords", {"a": ""}, executor="celery_executor", names_executor=True)
@@ -151,7 +154,7 @@ class TestFormOfARun:
         unit = make_job("unit", {"a": ""}, executor="in_process_executor", names_executor=True)
         instance.storage.locations.put(make_location("home", unit))
         assert launched(instance, "unit").unit_place == "worker"
-        assert launched(instance, "unit", tags={"orchord/launcher": "boxes"}).unit_place == "docker"
+        assert launched(instance, "unit", tags={"orchord/launcher": "boxes"}).unit_place == "process"
 
 
 class TestMistakesInTheFile:
@@ -182,3 +185,60 @@ class TestMistakesInTheFile:
         document = {"run_launchers": {name: {"module": "orchord", "class": name} for name in names}}
         config = InstanceConfig.parse(document, tmp_path)
         assert all(config.run_launchers[name].target is not None for name in names)
+
+
+class TestWhatCannotWork:
+    def test_is_refused_at_launch_with_all_reasons(self, instance, make_location, make_job):
+        boxed = make_job("boxed", {"a": "", "b": "a"}, executor="docker_executor", names_executor=True)
+        instance.storage.locations.put(make_location("home", boxed))
+        with pytest.raises(InvalidConfigError) as caught:
+            launched(instance, "boxed")
+        assert [text.partition(":")[0] for text in caught.value.mistakes] == ["storage", "image"]
+        assert [text.partition(":")[0] for text in refusals(instance, "boxed")] == ["storage", "image"]
+
+    @pytest.mark.parametrize(
+        ("fields", "tags"),
+        [
+            ({"executor_config": {"image": "x"}}, {}),
+            ({"default_config": {"execution": {"config": {"image": "x"}}}}, {}),
+            ({}, {"orchord/image": "x"}),
+            ({}, {"dagster/image": "x"}),
+            ({}, {"orchord/docker": '{"image": "x"}'}),
+        ],
+        ids=["configured", "run config", "tag", "dagster's tag", "settings in a tag"],
+    )
+    def test_any_place_that_names_an_image_is_enough(self, instance, make_location, make_job, fields, tags):
+        fields = {"config_type": ANY, **fields}
+        boxed = make_job("boxed", {"a": ""}, executor="docker_executor", names_executor=True, **fields)
+        instance.storage.locations.put(make_location("home", boxed))
+        with pytest.raises(InvalidConfigError) as caught:
+            launched(instance, "boxed", tags=tags)
+        assert [text.partition(":")[0] for text in caught.value.mistakes] == ["storage"]
+
+    def test_values_in_memory_are_refused_for_chords_and_not_for_one_process(self, instance, make_location, make_job):
+        bound = {"process_bound": ("io_manager",), "names_executor": True}
+        apart = make_job("apart", {"a": "", "b": "a"}, executor="celery_executor", **bound)
+        together = make_job("together", {"a": "", "b": "a"}, executor="in_process_executor", **bound)
+        instance.storage.locations.put(make_location("home", apart, together))
+        with pytest.raises(InvalidConfigError, match="it keeps values in the memory of one process"):
+            launched(instance, "apart")
+        assert launched(instance, "together").unit_place == "worker"
+
+    def test_only_the_steps_that_run_count(self, instance, make_location, make_job):
+        apart = make_job("apart", {"a": "", "b": "a"}, process_bound=("io_manager",))
+        instance.storage.locations.put(make_location("home", apart))
+        assert launched(instance, "apart", op_selection=["a"]).step_keys == ("a",)
+
+
+def refusals(instance, name):
+    location = next(row.snapshot for row in instance.storage.locations.all())
+    return misfits_of_job(instance, location, location.job_by_name[name])
+
+
+def test_what_configured_fixed_goes_with_the_run(instance, make_location, make_job):
+    fixed = make_job(
+        "fixed", {"a": ""}, executor="multiprocess_executor", names_executor=True, executor_config={"max_concurrent": 2}
+    )
+    instance.storage.locations.put(make_location("home", fixed))
+    run = launched(instance, "fixed")
+    assert executor_config(instance.storage.runs.get(run.run_id)) == {"max_concurrent": 2}
