@@ -22,7 +22,8 @@ def declared() -> set[str]:
     """Return the names of all that pyproject.toml lists, its extras for users included."""
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["dev"], *extras["flower"]]
+    for_users = (line for name, lines in extras.items() if name != "test" for line in lines)
+    lines = [*project["dependencies"], *for_users]
     return {_normal(re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0]) for line in lines}
 
 
