@@ -40,11 +40,13 @@ class Launches:
         assert self.instance.storage.launches.reserve(claim).claimed
         return token
 
-    def start(self, *arguments: str, token: str = "", name: str = "") -> subprocess.Popen[bytes]:
+    def start(
+        self, *arguments: str, token: str = "", name: str = "", before: tuple[str, ...] = ()
+    ) -> subprocess.Popen[bytes]:
         environment = {**self.deployment.environment(), "ORCHORD_LAUNCH_TOKEN": token, "ORCHORD_CONTAINER_NAME": name}
         with (self.deployment.home / "hosted.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "orchord.cli.main", *arguments, "-f", USER_CODE, "--log-level", "info"],
+                [*before, sys.executable, "-m", "orchord.cli.main", *arguments, "-f", USER_CODE, "--log-level", "info"],
                 env=environment, cwd=HERE, stdout=log, stderr=log,
             )  # fmt: skip
         self.started.append(process)
@@ -96,6 +98,24 @@ def launches(deployment: Any) -> Iterator[Launches]:
     made = Launches(deployment)
     yield made
     made.close()
+
+
+@pytest.fixture
+def group_of_256_mib() -> Iterator[Path]:
+    """A control group with a memory limit, as a container's."""
+    root, limit = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
+    if not root.is_dir():
+        root, limit = Path("/sys/fs/cgroup"), "memory.max"
+    group = root / f"orchord-test-{secrets.token_hex(4)}"
+    try:
+        group.mkdir()
+        (group / limit).write_text(str(256 << 20))
+    except OSError as error:
+        if group.is_dir():
+            group.rmdir()
+        pytest.skip(f"no control group with a memory limit can be made here: {error}")
+    yield group
+    group.rmdir()
 
 
 def ended(process: subprocess.Popen[bytes], seconds: float = 40) -> int:
@@ -172,6 +192,21 @@ def test_a_process_that_leaves_by_itself_fails_its_step_with_the_exit_code(launc
     run = launches.deployment.run(run_id)
     assert run["status"] == "FAILURE"
     assert "exited with code 7" in run["steps"][0]["error"]["message"]
+
+
+def test_a_step_that_the_kernel_kills_for_its_memory_fails_and_says_so(
+    launches: Launches, group_of_256_mib: Path
+) -> None:
+    run_id = launches.deployment.launch("eating_job")["run_id"]
+    token = launches.reserve(run_id, "eats_memory")
+    enter = ("sh", "-c", f'echo $$ > {group_of_256_mib / "cgroup.procs"}; exec "$@"', "sh")
+    process = launches.start(
+        "step", "execute", run_id, "eats_memory", "--attempt", "1", token=token, name="box", before=enter
+    )
+    assert ended(process, 60) == 0, launches.deployment.logs()
+    run = launches.deployment.run(run_id)
+    assert run["status"] == "FAILURE"
+    assert "was killed by the kernel for its memory (limit 256 MiB)" in run["steps"][0]["error"]["message"]
 
 
 def test_sigterm_has_the_step_run_again_elsewhere_and_does_not_count(launches: Launches) -> None:
