@@ -22,7 +22,7 @@ class Lines(dg.Config):
 @dg.op
 def talk(context: dg.OpExecutionContext, config: Lines) -> None:
     for number in range(config.lines):
-        print(f"line {number}", "." * config.width)
+        print(f"line {number}{'.' * config.width}")
         context.log.info("said %s", number)
         threading.Event().wait(config.pause_seconds)
 
@@ -47,10 +47,8 @@ def talking_from_everywhere() -> None:
     from_everywhere()
 
 
-@dg.op(retry_policy=dg.RetryPolicy(max_retries=0))
+@dg.op
 def die_talking() -> None:
-    if os.path.exists("/nonexistent"):
-        return
     print("last words")
     threading.Event().wait(3.0)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -71,3 +69,6 @@ def talk_for_long() -> None:
 @dg.job
 def talking_for_long() -> None:
     talk_for_long()
+
+
+defs = dg.Definitions(jobs=[talking, talking_from_everywhere, dying, talking_for_long])

@@ -68,7 +68,8 @@ class FollowedOutput:
         for stream in self.offsets:
             if stream not in self._complete:
                 pieces += self._read(stream, is_last=may_be_over)
-        if len(self._complete) == len(self.offsets) or (may_be_over and not pieces):
+        has_ended = self.attempt.status is not AttemptStatus.RUNNING
+        if (has_ended and len(self._complete) == len(self.offsets)) or (may_be_over and not pieces):
             self.is_over = True
         if not pieces and not self.is_over:
             self._look()
