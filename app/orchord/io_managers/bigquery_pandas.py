@@ -37,12 +37,13 @@ class BigQueryPandasTypeHandler(BigQueryTypeHandler):
         import pyarrow  # noqa: PLC0415 - an optional package
 
         try:
-            rows = pyarrow.Table.from_pandas(obj.rename(columns=_upper), preserve_index=False)
-        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+            rows = pyarrow.Table.from_pandas(obj, preserve_index=False)
+        except (ValueError, pyarrow.ArrowTypeError) as error:
             raise InvariantViolationError(
                 f"The DataFrame cannot be stored in {table_slice.table_id}: {error}. "
-                "Give each column values of one type."
+                "Give each column a name of its own, and values of one type."
             ) from error
+        rows = rows.rename_columns([name.upper() for name in rows.column_names])
         access.connection.write(access.client, table_slice, rows, access.write_mode)
         columns = [TableColumn(name=str(name), type=str(dtype)) for name, dtype in obj.dtypes.items()]
         return {
@@ -66,10 +67,6 @@ class BigQueryPandasIOManager(BigQueryIOManager):
 
 
 bigquery_pandas_io_manager = build_bigquery_io_manager([BigQueryPandasTypeHandler()])
-
-
-def _upper(name: Any) -> str:
-    return str(name).upper()
 
 
 def _pandas() -> Any:
