@@ -13,7 +13,7 @@ def fine() -> int:
     return 1
 
 
-@dg.job
+@dg.job(executor_def=dg.celery_executor)
 def goes_well() -> None:
     fine()
 
@@ -26,7 +26,7 @@ def second_time_lucky() -> None:
         raise RuntimeError("not yet")
 
 
-@dg.job
+@dg.job(executor_def=dg.celery_executor)
 def goes_well_again() -> None:
     second_time_lucky()
 

@@ -1,6 +1,7 @@
 """The mission document's instance file, byte for byte, against a real Postgres under the name and port that it gives.
 
-Its launcher and its compute logs are not part of this version; Celery's launcher and a folder stand in their place.
+Its launcher and its object store are named as they are; that the former's Job carries what the file says is tried in
+the tests of Kubernetes.
 """
 
 from __future__ import annotations
@@ -166,14 +167,12 @@ def test_the_file_opens_migrates_and_is_described_unchanged(postgres_of_the_file
     info = deployment.orchord("instance", "info", "--json")
     facts = json.loads(info.stdout)
     assert facts["storage"] == "postgresql://postgresql.postgresql:5432/dagster"
-    assert (facts["run_launcher"], facts["run_coordinator"]) == ("CeleryRunLauncher", "QueuedRunCoordinator")
-    assert facts["compute_logs"] == "LocalComputeLogManager"
+    assert (facts["run_launcher"], facts["run_coordinator"]) == ("K8sRunLauncher", "QueuedRunCoordinator")
+    assert facts["compute_logs"] == "S3ComputeLogManager"
     assert set(facts["problems"]) <= {"broker"}
     assert facts["runs"] == {}
     told = {line.partition(":")[0] for line in facts["without_effect"]}
     assert told == {
-        "run_launcher",
-        "compute_logs",
         "run_monitoring.free_slots_after_run_end_seconds",
         "run_monitoring.max_resume_run_attempts",
         "run_monitoring.poll_interval_seconds",

@@ -152,7 +152,7 @@ class InstanceConfig(msgspec.Struct, frozen=True):
             celery=parse_celery(document.get("celery"), mistakes),
             run_launcher=launcher,
             run_coordinator=coordinator,
-            compute_logs=_of_this_version(compute_logs, _LOCAL_COMPUTE_LOGS),
+            compute_logs=compute_logs,
             run_launchers=parse_run_launchers(document.get("run_launchers"), mistakes),
             run_monitoring=read_section(
                 "run_monitoring", document.get("run_monitoring"), RunMonitoringSettings, mistakes
@@ -197,11 +197,6 @@ def _plugin(document: Mapping[str, Any], section: str, default: tuple[str, str],
     if section not in document:
         return fallback
     return parse_plugin(section, document[section], mistakes) or fallback
-
-
-def _of_this_version(spec: PluginSpec, default: tuple[str, str]) -> PluginSpec:
-    """Return what takes the place of a class of Dagster's that this version does not have; a notice tells of it."""
-    return spec if spec.target is not None else PluginSpec(spec.section, *default)
 
 
 def _coordinator(document: Mapping[str, Any], mistakes: list[str]) -> PluginSpec:

@@ -28,11 +28,6 @@ _THREADS = "each tick runs in a process of its own in any case, so that it can b
 _SUBMITTERS = "the runs of a tick are recorded in one transaction, without threads"
 _USER_CODE = "runs are dequeued without asking user code, so that nothing of it can fail"
 
-# What takes the place of a class that this version does not have.
-_INSTEAD: Mapping[str, str] = {
-    "compute_logs": "logs are kept in a folder (LocalComputeLogManager)",
-}
-
 # Single keys, by their path, that change nothing.
 _KEYS_WITHOUT_EFFECT: Mapping[str, str] = {
     "sensors.use_threads": _THREADS,
@@ -69,9 +64,7 @@ def notices_of(document: Mapping[str, Any], plugins: tuple[PluginSpec, ...]) -> 
     if coordinators != ["QueuedRunCoordinator"] and _is_given(document, "concurrency.runs"):
         yield f"concurrency.runs: {coordinators[0]} lets every run go at once; QueuedRunCoordinator keeps limits"
     for spec in plugins:
-        if spec.target is None:
-            yield f"{spec.section}: {spec.class_name} is not part of this version, so {_INSTEAD[spec.section]}"
-        elif spec.section == "scheduler" and spec.target not in KNOWN_CLASSES["scheduler"].values():
+        if spec.section == "scheduler" and spec.target not in KNOWN_CLASSES["scheduler"].values():
             yield f"scheduler: {spec.class_name} is not loaded, the daemon makes all ticks"
 
 

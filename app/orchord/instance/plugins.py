@@ -1,7 +1,6 @@
 """Plug-ins named in the instance file: which class a ``{module, class, config}`` means, and loading it.
 
-Dagster's own modules are understood: a class of theirs means ours of the same name. What this version does not have
-yet is told apart from what nobody knows.
+Dagster's own modules are understood: a class of theirs means ours of the same name.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ QUEUED_RUN_COORDINATOR = "orchord.instance.coordinators:QueuedRunCoordinator"
 LIVE_PAGES = "orchord_workers.live_pages:RedisLivePages"
 DAEMON_SCHEDULER = "orchord_beat.scheduler:OrchordScheduler"
 
-# Dagster's and our class names, by section of the instance file. None: known, and not in this version.
-KNOWN_CLASSES: Mapping[str, Mapping[str, str | None]] = {
+# Dagster's and our class names, by section of the instance file.
+KNOWN_CLASSES: Mapping[str, Mapping[str, str]] = {
     "run_launcher": {
         "CeleryRunLauncher": CELERY_RUN_LAUNCHER,
         "CeleryK8sRunLauncher": "orchord_workers.launchers.kubernetes:CeleryK8sRunLauncher",
@@ -51,11 +50,11 @@ KNOWN_CLASSES: Mapping[str, Mapping[str, str | None]] = {
 
 
 class PluginSpec(msgspec.Struct, frozen=True):
-    """One plug-in as the instance file names it. ``target`` is ``module:Class``; None: not in this version."""
+    """One plug-in as the instance file names it. ``target`` is ``module:Class``."""
 
     section: str
     class_name: str
-    target: str | None
+    target: str
     config: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -98,7 +97,6 @@ def load_class(spec: PluginSpec, port: type[T]) -> type[T]:
     Raises:
         InstanceConfigError: it cannot be imported, or does not implement the port.
     """
-    assert spec.target is not None, "what this version has not is replaced where the file is read"
     module_name, _, class_name = spec.target.partition(":")
     try:
         module = importlib.import_module(module_name)

@@ -73,18 +73,6 @@ class TestWiring:
 
 
 class TestPluginMistakes:
-    def test_in_place_of_what_this_version_has_not_stands_the_default(self, tmp_path):
-        logs = {"module": "dagster_aws.s3", "class": "S3ComputeLogManager", "config": {"bucket": "x"}}
-        with instance_with(tmp_path, compute_logs=logs) as instance:
-            assert type(instance.compute_log_manager).__name__ == "LocalComputeLogManager"
-            told = [line for line in instance.config.without_effect if "is not part of this version" in line]
-        assert told == [
-            (
-                "compute_logs: S3ComputeLogManager is not part of this version, so logs are kept in a folder "
-                "(LocalComputeLogManager)"
-            ),
-        ]
-
     def test_a_module_that_is_not_there(self, tmp_path):
         with instance_with(tmp_path, run_launcher={"module": "no_such_module", "class": "X"}) as instance:
             with pytest.raises(InstanceConfigError, match="module 'no_such_module' cannot be imported"):

@@ -121,7 +121,8 @@ class TestTheMissionsFile:
         assert config.storage_url == "postgresql://postgres:p%40ss%2Fword@postgresql.postgresql:5432/dagster"
         assert config.run_launcher.target == "orchord_workers.launchers.kubernetes:K8sRunLauncher"
         assert config.run_launcher.config["job_namespace"] == "dagster"
-        assert (config.compute_logs.class_name, config.compute_logs.config) == ("LocalComputeLogManager", {})
+        assert config.compute_logs.target == "orchord.compute_logs.s3:S3ComputeLogManager"
+        assert config.compute_logs.config["endpoint"] == "http://minio.minio:9000"
 
     def test_its_coordinator_is_ours_with_its_config(self, monkeypatch):
         monkeypatch.setenv("DAGSTER_PG_PASSWORD", "x")
@@ -132,7 +133,7 @@ class TestTheMissionsFile:
     def test_what_has_no_effect_is_told(self, monkeypatch):
         monkeypatch.setenv("DAGSTER_PG_PASSWORD", "x")
         told = {line.partition(":")[0] for line in parsed(MISSION_FILE).without_effect}
-        assert told == {"telemetry", "compute_logs", "sensors.use_threads", "schedules.use_threads"}
+        assert told == {"telemetry", "sensors.use_threads", "schedules.use_threads"}
 
     def test_a_missing_variable_is_named_with_each_of_its_places(self):
         found = mistakes_of(MISSION_FILE)
