@@ -19,6 +19,7 @@ from orchord.spi import (
     Run,
     RunStatus,
     UnavailableError,
+    keep_what_is_live,
 )
 from orchord_beat.run_watch import RunWatch, Traffic
 from orchord_beat.stations import StationMap, is_served, manned
@@ -170,6 +171,8 @@ class Monitor:
         )
         if stopped:
             self.mender.attempts_lost(stopped, "its worker was stopped", counts=False)
+        for attempt in held:
+            keep_what_is_live(self.instance, attempt.run_id, attempt.step_key, attempt.attempt)
 
     def _bury_reservations(self, now: datetime) -> None:
         """Give up what a launcher worker that has died had reserved, and no container has taken over.

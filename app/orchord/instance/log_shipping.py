@@ -60,13 +60,16 @@ def log_shipper(instance: OrchordInstance, owner: str, *, forks: bool = True, sh
     return Shipper(manager, owner, live, ThreadKeeper(keep))
 
 
-def keep_what_is_live(instance: OrchordInstance, run_id: str, step_key: str | None = None) -> int:
+def keep_what_is_live(
+    instance: OrchordInstance, run_id: str, step_key: str | None = None, attempt: int | None = None
+) -> int:
     """Keep for good what attempts printed whose machine is gone, as far as it was shown live.
 
     Args:
         instance: whose compute log manager keeps it.
         run_id: the run.
         step_key: only this step's attempts.
+        attempt: only this attempt: others of the step may go on elsewhere.
 
     Returns:
         How many streams there were. One that is kept already stays as it is.
@@ -77,7 +80,7 @@ def keep_what_is_live(instance: OrchordInstance, run_id: str, step_key: str | No
     kept = 0
     try:
         for name in manager.live.of_run(run_id):
-            if step_key is None or name.step_key == step_key:
+            if step_key in (None, name.step_key) and attempt in (None, name.attempt):
                 data = _all_of(manager.live, name)
                 manager.keep_bytes(name, data)
                 manager.live.drop([name])

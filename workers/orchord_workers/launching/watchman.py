@@ -21,6 +21,7 @@ from orchord.spi import (
     OrchordError,
     OrchordInstance,
     Place,
+    keep_what_is_live,
     place_of,
     utc_now,
 )
@@ -127,7 +128,17 @@ class Watchman:
                     self._attend_step(state, standing)
                 else:
                     self._attend_run(state, key)
+            self._keep_logs(key, state)
         self._take_away(state)
+
+    def _keep_logs(self, key: LaunchKey, state: ContainerState) -> None:
+        """Keep what was shown live of a container's attempts, where it was kept nowhere else: its files go with it."""
+        if key.step_key:
+            keep_what_is_live(self.instance, key.run_id, key.step_key, key.attempt)
+            return
+        for one in self.instance.storage.attempts.of_run(key.run_id):
+            if one.worker_id == state.name:
+                keep_what_is_live(self.instance, key.run_id, one.step_key, one.attempt)
 
     def _attend_step(self, state: ContainerState, standing: LaunchStanding) -> None:
         attempt = standing.attempt
