@@ -99,4 +99,32 @@ def eating_job() -> None:
     eats_memory()
 
 
-defs = dg.Definitions(jobs=[chain, waiting_job, stuck_job, crashing_job, leaving_job, unit_job, eating_job])
+@dg.op(tags={"orchord/timeout_seconds": "1"})
+def too_long() -> None:
+    ctypes.PyDLL(None).sleep(600)
+
+
+@dg.job
+def too_long_job() -> None:
+    too_long()
+
+
+@dg.job(executor_def=dg.docker_executor.configured({"image": "some-image", "max_concurrent": 1}))
+def one_at_a_time() -> None:
+    for number in range(3):
+        one.alias(f"one_{number}")()
+
+
+defs = dg.Definitions(
+    jobs=[
+        chain,
+        waiting_job,
+        stuck_job,
+        crashing_job,
+        leaving_job,
+        unit_job,
+        eating_job,
+        too_long_job,
+        one_at_a_time,
+    ]
+)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from orchord.instance import OrchordInstance
+from orchord.plan.gates import RunGate
 from orchord.runs import Attempt, AttemptStatus
 from orchord.settings import Settings
 from orchord.storage import Claim
@@ -90,14 +91,26 @@ class Launches:
 @pytest.fixture
 def launches(deployment: Any) -> Iterator[Launches]:
     """A deployment whose only worker publishes the location and takes no step of it."""
+    made = started(deployment)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def launches_on_postgres(valkey_url: str, postgres_url: str, deploy: Any) -> Iterator[Launches]:
+    """The same on PostgreSQL: containers see no file of SQLite's."""
+    made = started(deploy(broker=valkey_url, database=postgres_url))
+    yield made
+    made.close()
+
+
+def started(deployment: Any) -> Launches:
     assert deployment.orchord("instance", "migrate").returncode == 0
     deployment.start("api", "api", "--port", str(deployment.port), "--log-level", "warning")
     deployment.start("daemon", "daemon")
     deployment.start("worker", "worker", "-f", USER_CODE, "--queue", "other")
     deployment.wait_until(deployment.is_ready, 40, "the deployment to be ready")
-    made = Launches(deployment)
-    yield made
-    made.close()
+    return Launches(deployment)
 
 
 @pytest.fixture
@@ -233,6 +246,47 @@ def test_cancel_stops_a_step_also_one_that_holds_the_interpreters_lock(launches:
     assert ended(process, 40) == 0, launches.deployment.logs()
     assert launches.deployment.wait(run_id)["status"] == "CANCELED"
     assert launches.statuses(run_id) == [(step, AttemptStatus.CANCELED)]
+
+
+def test_a_step_in_c_past_its_time_limit_is_ended_and_its_limit_named(launches: Launches) -> None:
+    run_id = launches.deployment.launch("too_long_job")["run_id"]
+    assert ended(launches.step(run_id, "too_long", launches.reserve(run_id, "too_long")), 60) == 0
+    run = launches.deployment.run(run_id)
+    assert run["status"] == "FAILURE"
+    assert "took longer than its time limit of 1 s" in run["steps"][0]["error"]["message"]
+
+
+def test_code_that_cannot_be_loaded_fails_the_step_with_the_reason(launches: Launches) -> None:
+    run_id = launches.deployment.launch("chain")["run_id"]
+    token = launches.reserve(run_id, "one")
+    process = launches.start("step", "execute", run_id, "one", "-a", "nothing_such", token=token, name="box")
+    assert ended(process) == 0, launches.deployment.logs()
+    error = launches.deployment.run(run_id)["steps"][0]["error"]
+    assert error["cls_name"] == "CodeLocationLoadError"
+    assert "nothing_such" in error["message"]
+
+
+def test_a_container_that_begins_in_a_run_that_was_canceled_runs_nothing(launches: Launches) -> None:
+    run_id = launches.deployment.launch("waiting_job")["run_id"]
+    token = launches.reserve(run_id, "waits")
+    launches.deployment.client.post(f"/api/v1/runs/{run_id}/cancel").raise_for_status()
+    assert ended(launches.step(run_id, "waits", token)) == 0
+    assert launches.statuses(run_id) == [("waits", AttemptStatus.CANCELED)]
+    assert launches.deployment.wait(run_id)["status"] == "CANCELED"
+
+
+def test_the_end_of_a_step_calls_who_waits_for_its_runs_limit(launches_on_postgres: Launches) -> None:
+    launches = launches_on_postgres
+    run_id = launches.deployment.launch("one_at_a_time")["run_id"]
+    gates = (RunGate(1),)
+    token = launches.reserve(run_id, "one_0")
+    store = launches.instance.storage
+    for step in ("one_1", "one_2"):
+        claim = Claim(run_id, step, 1, f"t-{step}", "launcher", datetime.now(UTC))
+        assert not store.launches.reserve(claim, gates).claimed
+    assert ended(launches.step(run_id, "one_0", token)) == 0, launches.deployment.logs()
+    called = [one.step_key for one in store.pools.waiters_of_run(run_id) if one.called_at is not None]
+    assert called == ["one_1"]
 
 
 def test_a_whole_container_that_is_killed_counts_as_a_loss(launches: Launches) -> None:
