@@ -76,7 +76,7 @@ def beside(name: str) -> str:
     return f"{name} and {os.uname().nodename}"
 
 
-@job(tags={"orchord/launcher": "cluster"})
+@job
 def one_op_in_a_job():
     beside(on_its_own())
 

@@ -41,6 +41,7 @@ from orchord_workers.contexts import RunContext, RunContexts
 from orchord_workers.endings import publish_end
 from orchord_workers.launching.layering import Layers, layers_of_run, layers_of_step
 from orchord_workers.launching.naming import labels_of, run_container_name, step_container_name
+from orchord_workers.launching.platforms import config_of
 from orchord_workers.launching.verdicts import NOT_STARTED
 from orchord_workers.persistence import patiently
 from orchord_workers.step_runner import STOPPED, Holder, StepRunner, Work, decided, failed_result, skipped_result
@@ -244,9 +245,10 @@ class Starter(StepRunner):
             )
         return platform
 
-    def _launcher_config(self, run: Run, place: Place) -> Mapping[str, object] | None:
+    def _launcher_config(self, run: Run, place: Place) -> Mapping[str, object]:
         launcher = self.instance.launcher_of(run)
-        return launcher.config if launcher.place is place else None
+        # A run of workers may have steps elsewhere: there the instance's launcher for that place says how.
+        return launcher.config if launcher.place is place else config_of(self.instance, place)
 
     def _location_image(self, run: Run) -> str | None:
         row = self.instance.storage.locations.find(run.location)
