@@ -90,6 +90,11 @@ def long_in_docker():
     takes_long()
 
 
+@job(executor_def=in_process_executor)
+def long_in_one_process():
+    takes_long()
+
+
 @op(tags={"orchord/docker": {"container_kwargs": {"mem_limit": "150m", "memswap_limit": "150m"}}})
 def takes_memory() -> int:
     held = [b"x" * 2**20 for _ in range(1000)]

@@ -97,15 +97,10 @@ class EcsOnDocker:
         self.requests.append("ListTasks")
         return self._list_tasks(*arguments, **named)
 
-    def started(self) -> int:
-        """Return how many containers were started so far."""
-        return len(self._containers)
-
-    def kill(self, name: str) -> None:
-        """Send SIGKILL to the container that bears a name among its variables."""
-        for container in self._containers.values():
-            if f"ORCHORD_CONTAINER_NAME={name}" in container.attrs["Config"]["Env"]:
-                container.kill()
+    def kill_all(self) -> None:
+        """Send SIGKILL to each container, as the kernel or a machine's end would."""
+        for container in list(self._containers.values()):
+            container.kill()
 
     def forget_all(self) -> None:
         """Let moto forget its tasks, as ECS forgets those that have ended long ago."""
@@ -139,12 +134,13 @@ class EcsOnDocker:
                 mem_limit=f"{memory}m" if memory else None,
                 memswap_limit=f"{memory}m" if memory else None,
                 labels={TASK_LABEL: task.id},
+                volumes=_binds(definition, described),
                 init=True,
                 detach=True,
             )
         except (ImageNotFound, APIError) as error:
             task.stop_code, task.desired_status = "TaskFailedToStart", "STOPPED"
-            task.stopped_reason = f"CannotPullContainerError: {error.explanation}"
+            task.stopped_reason = f"CannotPullContainerError: pull of {described['image']}: {error.explanation}"
             own.exitCode = None
             task.last_status = "STOPPED"
             return
@@ -164,6 +160,14 @@ class EcsOnDocker:
         if not getattr(task, "stop_code", ""):
             task.stop_code, task.stopped_reason = "EssentialContainerExited", "Essential container in task exited"
         task.desired_status = task.last_status = "STOPPED"
+
+
+def _binds(definition: Any, described: Mapping[str, Any]) -> list[str]:
+    """Return the folders of this machine that a task definition has in its container."""
+    folders = {one["name"]: (one.get("host") or {}).get("sourcePath") for one in definition.volumes or ()}
+    points = described.get("mountPoints") or ()
+    found = [(folders.get(one["sourceVolume"]), one["containerPath"]) for one in points]
+    return [f"{folder}:{path}" for folder, path in found if folder]
 
 
 def _stopped(container: Any) -> None:

@@ -26,7 +26,7 @@ from orchord_workers.containers.ecs_requests import (
     started_by,
 )
 from orchord_workers.containers.ecs_secrets import secrets_of
-from orchord_workers.containers.ecs_settings import EcsSettings, settings_of
+from orchord_workers.containers.ecs_settings import EcsSettings, settings_of, with_variables
 from orchord_workers.containers.ecs_state import is_passing_error, state_of
 from orchord_workers.containers.platform import (
     OWNER_LABEL,
@@ -46,7 +46,7 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 10.0
 # With nothing to wait for, and to find what other launcher workers have started.
 LIST_EACH_SECONDS = 30.0
-# The run's own tags, which the launcher's config may have propagated; no key of the config.
+# Among a container's settings: pairs of the run's own tags, some of which the config may propagate.
 RUN_TAGS_KEY = "orchord/run_tags"
 
 
@@ -69,8 +69,9 @@ class EcsPlatform(Platform):
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        self._settings = settings_of([config])
-        self._session_arguments = dict(config.get("boto_config") or {})
+        read = with_variables(config, environment_value)
+        self._settings = settings_of([read])
+        self._session_arguments = dict(read.get("boto_config") or {})
         self._clients: dict[str, Any] = {}
         self._lock = threading.RLock()
         self._known: dict[str, _Task] = {}
@@ -99,8 +100,8 @@ class EcsPlatform(Platform):
                 if spec.name in self._known:
                     return
             layers = [{key: value for key, value in layer.items() if key != RUN_TAGS_KEY} for layer in spec.layers]
-            run_tags = next((layer[RUN_TAGS_KEY] for layer in spec.layers if RUN_TAGS_KEY in layer), {})
-            settings = settings_of(layers, run_tags)
+            run_tags = next((layer[RUN_TAGS_KEY] for layer in spec.layers if RUN_TAGS_KEY in layer), ())
+            settings = settings_of(layers, dict(run_tags))
             definition, environment = self._definition(spec, settings)
             current = self._current_task(settings)
             arguments = run_task_arguments(

@@ -6,7 +6,7 @@ Making requests of it is ecs_requests.py; what the launcher's own config may hol
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,6 +103,31 @@ def settings_of(layers: Sequence[Mapping[str, Any]], run_tags: Mapping[str, str]
         task_overrides=task,
         container_overrides=container,
     )
+
+
+def with_variables(config: Mapping[str, Any], read: Callable[[str], str | None]) -> dict[str, Any]:
+    """Return a config in which each ``{env: NAME}`` is what ``read`` says of the variable.
+
+    Raises:
+        PlatformError: variables are not set; all of them are named.
+    """
+    missing: list[str] = []
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            if set(value) == {"env"} and isinstance(value["env"], str):
+                found = read(value["env"])
+                if found is None:
+                    missing.append(value["env"])
+                return found
+            return {key: resolved(item) for key, item in value.items()}
+        return [resolved(item) for item in value] if isinstance(value, list | tuple) else value
+
+    made = {key: resolved(value) for key, value in config.items()}
+    if missing:
+        names = ", ".join(sorted(set(missing)))
+        raise PlatformError(f"run_launcher refers to variables that the launcher worker does not have: {names}.")
+    return made
 
 
 def _together(key: str, weaker: Any, stronger: Any) -> Any:

@@ -22,6 +22,8 @@ SETTINGS_TAGS: Mapping[Place, str] = {
 }
 RAW_K8S_TAG = "dagster-k8s/config"
 ECS_TAGS = "ecs/"
+# Under this name an ECS task's settings have the run's own tags, some of which the launcher's config may propagate.
+RUN_TAGS_KEY = "orchord/run_tags"
 _IMAGE_KEYS = ("image", "job_image")
 _OF_NO_CONTAINER = ("retries", "max_concurrent", "tag_concurrency_limits")
 _RAW_PARTS = ("run_k8s_config", "step_k8s_config")
@@ -63,6 +65,8 @@ def layers_of_run(run: Run, place: Place, launcher: Mapping[str, Any] | None, lo
     """Return the settings of a container that carries a whole run out. As ``layers_of_step``."""
     layers = [] if launcher is None else [launcher]
     layers += _layers_of_tags(run.tags, place, "run_k8s_config")
+    if place is Place.ECS:
+        layers.append({RUN_TAGS_KEY: list(run.tags.items())})
     return _settled(layers, (run.tags,), location_image)
 
 
