@@ -1,4 +1,4 @@
-"""``orchord dev``: broker, database, API, workers and daemon in one command, and code loaded anew as it changes.
+"""``orchord dev``: broker, database, API, workers, daemon and launcher in one command; code loaded anew as it changes.
 
 Here are the options and the order of starting and ending; the pieces are in orchord.embedded.
 """
@@ -23,11 +23,12 @@ from orchord.embedded.supervisor import Supervisor
 from orchord.embedded.valkey import start_valkey
 from orchord.embedded.watching import rounds, watched_path, watching_is_possible
 from orchord.instance import OrchordInstance
-from orchord.settings import Settings, child_environment
+from orchord.settings import Settings, child_environment, environment_value
 
 DEFAULT_PORT = 3000
 PORTS_TRIED = 20
 API_READY_SECONDS = 30.0
+DOCKER_SOCKET = Path("/var/run/docker.sock")
 ANY_ADDRESS = ("0.0.0.0", "::", "")
 
 
@@ -91,6 +92,10 @@ def dev(
             arguments += [] if concurrency is None else ["--concurrency", str(concurrency)]
             supervisor.add_worker(f"worker of {target.location_name}", arguments, ["definitions", "validate", *named])
         supervisor.add("daemon", ["daemon", "--log-level", log_level])
+        places = _places_of_containers(instance_home, has_own_services=not state.needs_broker)
+        if places:
+            asked = [part for place in places for part in ("--place", place)]
+            supervisor.add("launcher", ["launcher", *asked, "--log-level", log_level])
         if not _await_api(supervisor, host, chosen_port, stop):
             return EXIT_FAILED
         if not stop.is_set():
@@ -117,6 +122,22 @@ def _services(state: DevHome, stack: Stack) -> Iterator[Path]:
         finally:
             instance.dispose()
         yield home
+
+
+def _places_of_containers(home: Path, *, has_own_services: bool) -> tuple[str, ...]:
+    """Return where containers are to be started: where the run launchers do, else at an engine that is here.
+
+    What is embedded listens on this machine alone: no container would reach it.
+    """
+    instance = OrchordInstance.from_home(Settings(home=home, home_is_given=True), tells=False)
+    try:
+        names = ("", *instance.config.run_launchers)
+        found = dict.fromkeys(instance.launchers.named(name).place for name in names)
+    finally:
+        instance.dispose()
+    places = tuple(place.value for place in found if place.is_container)
+    has_engine = DOCKER_SOCKET.is_socket() or environment_value("DOCKER_HOST") is not None
+    return places or (("docker",) if has_own_services and has_engine else ())
 
 
 @contextlib.contextmanager
