@@ -205,6 +205,9 @@ def seaweedfs_server(lacks: Lacks, tmp_path_factory: pytest.TempPathFactory) -> 
         # The second port of each is the first and 10,000 more, if it is not told.
         *(f"-{name}.port={port}" for name, port in ports.items()),
         *(f"-{name}.port.grpc={free_port()}" for name in ports),
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
         "-master.volumeSizeLimitMB=64",
         "-volume.max=200",
     ]
