@@ -51,7 +51,7 @@ def message_of(error: BaseException) -> str:
 
 
 def _stack(error: BaseException) -> str:
-    frames = [frame for frame in _frames(error.__traceback__) if not _is_ours(frame.tb_frame.f_code.co_filename)]
+    frames = [frame for frame in _frames(error.__traceback__) if not is_ours(frame.tb_frame.f_code.co_filename)]
     kept = frames or list(_frames(error.__traceback__))[-1:]
     lines: list[str] = []
     if kept:
@@ -74,7 +74,8 @@ def _frames(tb: TracebackType | None) -> Iterator[TracebackType]:
         tb = tb.tb_next
 
 
-def _is_ours(filename: str) -> bool:
+def is_ours(filename: str) -> bool:
+    """Return whether a file is one of Orchord's own."""
     if filename.startswith(_OWN_ROOT):
         return True
     parts = filename.split(os.sep)

@@ -99,8 +99,8 @@ def _result(source: StepSource | None, asked: ProcessRequest, writer: FrameWrite
         means = source.means(asked.step.run, asked.owner)
     except Exception as error:  # noqa: BLE001 - the user's code is loaded here, and its config mappings run
         return fault_result(step_key, error_info(error))
-    # A crash in native code shows in the step's log where the Python code stood.
-    faulthandler.enable(file=2)
+    # Behind the frames, as nothing comes after it: a file of the step's log may have no name yet, and be lost.
+    faulthandler.enable(file=writer.fileno(), all_threads=False)
     end_process_of_stuck_steps()
     writer.write(STARTED)
     try:

@@ -22,6 +22,8 @@ from orchord.runs import AttemptStatus
 REQUEST, STARTED, EVENT, RESULT = b"Q", b"S", b"E", b"R"
 _HEAD = struct.Struct("<cQ")
 _READ_BYTES = 1 << 18
+# How the standard library's fault handler begins what it says.
+_CRASH = b"Fatal Python error"
 
 
 class _PlainResult(msgspec.Struct, frozen=True, array_like=True):
@@ -54,6 +56,10 @@ class FrameWriter:
         self._connection = connection
         self._lock = threading.Lock()
 
+    def fileno(self) -> int:
+        """Return the connection's descriptor."""
+        return self._connection.fileno()
+
     def write(self, kind: bytes, payload: bytes = b"") -> None:
         """Write one frame; who no longer listens need not be told."""
         with self._lock:
@@ -77,6 +83,11 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+
+    def last_words(self) -> str:
+        """Return the stack that a crashing process has left behind its frames; empty when there is none."""
+        at = self._buffer.rfind(_CRASH)
+        return "" if at < 0 else self._buffer[at:].decode(errors="replace")
 
     def fed(self, data: bytes) -> Iterator[Frame]:
         """Take a piece; yield the frames that are whole now."""

@@ -223,7 +223,7 @@ class StepProcesses:
         if going.is_late or self._is_past_its_limit(going):
             return timed_out_result(asked.step)
         memory = memory_limit() if self._was_killed_for_memory(going, exit_code) else None
-        return crashed_result(asked.step, exit_code, memory=memory)
+        return crashed_result(asked.step, exit_code, memory=memory, last_words=going.reader.last_words())
 
     def _is_past_its_limit(self, going: _Going) -> bool:
         """Whether the process has ended itself at its time limit, a moment before it would have been ended."""
