@@ -76,7 +76,8 @@ class DockerDeployment:
         return "\n".join([*lines, self.deployment.logs()])
 
     def containers(self, run_id: str) -> list[Any]:
-        return list(self.engine.containers.list(all=True, filters={"label": f"orchord/run_id={run_id}"}))
+        wanted = {"label": f"orchord/run_id={run_id}"}
+        return list(self.engine.containers.list(all=True, filters=wanted, ignore_removed=True))
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def docker_deployment(
     made = deploy(broker=services_for_containers.broker, database=services_for_containers.database)
     found = DockerDeployment(made, services_for_containers, product_image, docker_engine)
     yield found
-    for container in docker_engine.containers.list(all=True, filters={"label": "orchord/owner"}):
+    for container in docker_engine.containers.list(all=True, filters={"label": "orchord/owner"}, ignore_removed=True):
         binds = container.attrs["HostConfig"].get("Binds") or []
         if any(bind.startswith(str(found.home)) for bind in binds):
             container.remove(force=True, v=True)
