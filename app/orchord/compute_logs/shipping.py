@@ -40,12 +40,9 @@ class Shipper:
         manager: whose files they are.
         owner: the worker's identity.
         live: where lines are shown from at once; None: nowhere.
-        keeper: takes files to the manager's store; None where they stay.
     """
 
-    def __init__(
-        self, manager: ComputeLogManager, owner: str, live: LivePages | None, keeper: Keeper | None = None
-    ) -> None:
+    def __init__(self, manager: ComputeLogManager, owner: str, live: LivePages | None) -> None:
         files = manager.files_to_ship()
         assert files is not None, "asked before"
         self._max_bytes = files.max_bytes
@@ -54,9 +51,9 @@ class Shipper:
         self._own.take()
         self._folders = [self._own]
         self._live = live
-        self._keeper = keeper
+        self._keeper = Keeper(manager) if manager.takes_files else None
         self._tails: dict[str, Tail] = {}
-        self._tasks: dict[int, Tail] = {}
+        self._tasks: dict[int, tuple[Tail, Task]] = {}
         self._numbers = itertools.count()
         self._live_again_at = 0.0
         self._adopt_at = 0.0
@@ -155,8 +152,9 @@ class Shipper:
                 continue
             tail.task = next(self._numbers)
             tail.kept, tail.kept_at = tail.size, now
-            self._tasks[tail.task] = tail
-            keeper.give(Task(tail.task, tail.name, tail.path, tail.is_ended))
+            task = Task(tail.task, tail.name, tail.path, tail.is_ended)
+            self._tasks[tail.task] = tail, task
+            keeper.give(task)
 
     def _is_due(self, tail: Tail, now: float) -> bool:
         if tail.is_ended:
@@ -166,13 +164,12 @@ class Shipper:
         return new_bytes >= EARLY_UPLOAD_BYTES or (new_bytes > 0 and is_time)
 
     def _note(self, done: Done) -> None:
-        tail = self._tasks.pop(done.number, None)
-        if tail is None:
-            return
+        tail, task = self._tasks.pop(done.number)
         tail.task = None
         if done.error is None:
             tail.failures = 0
-            tail.is_gone = tail.is_ended
+            # Not by whether it has ended by now: what was uploaded may have been all but its last words.
+            tail.is_gone = task.is_complete
             return
         tail.failures += 1
         tail.kept = 0

@@ -105,6 +105,11 @@ class StoredComputeLogManager(ComputeLogManager):
             text = f"{self.store.url(key)}\n".encode()[offset : offset + limit]
             return LogChunk(text, offset + len(text), True)
         found = self.local.read_file(name, offset, limit) or self.read_live(name, offset, limit)
+        if found is not None and found.next_offset > offset + len(found.data):
+            # The live pages have let go of it; what was uploaded in between has it.
+            early = self.store.get_range(partial(key), offset, min(limit, found.next_offset - offset))
+            if early:
+                return LogChunk(early, offset + len(early), False)
         if found is not None:
             return found
         data = self.store.get_range(key, offset, limit + 1)

@@ -1,17 +1,15 @@
 """What steps of this process or its children print, tied to an instance: announced, shipped, and seen from elsewhere.
 
-How it is done is in compute_logs/; the program of the process that uploads is log_keeper.py.
+How it is done is in compute_logs/; how one attempt is followed, printed.py.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchord.compute_logs.keeping import ProcessKeeper, ThreadKeeper
 from orchord.compute_logs.live import LivePages, LiveWrite
 from orchord.compute_logs.manager import ComputeLogManager, LogChunk
 from orchord.compute_logs.shipping import Shipper
@@ -35,29 +33,19 @@ def announce_logs(instance: OrchordInstance, owner: str) -> None:
         files.announce_as(owner)
 
 
-def log_shipper(instance: OrchordInstance, owner: str, *, forks: bool = True, shows: bool = True) -> Shipper | None:
+def log_shipper(instance: OrchordInstance, owner: str, *, shows: bool = True) -> Shipper | None:
     """Return what ships the logs of a worker, not yet started; None where nothing is to be shipped.
 
     Args:
         instance: the shipping process's.
         owner: the worker's identity, as ``announce_logs`` got it.
-        forks: whether this process forks later on: then a process of its own uploads.
         shows: whether lines are shown to readers on other machines at once.
     """
     manager = instance.compute_log_manager
     live = manager.live if shows else None
     if manager.files_to_ship() is None or (live is None and not manager.takes_files):
         return None
-    if not manager.takes_files:
-        return Shipper(manager, owner, live)
-    if forks:
-        command = [sys.executable, "-m", "orchord.instance.log_keeper", str(instance.home)]
-        return Shipper(manager, owner, live, ProcessKeeper(command))
-
-    def keep(name: StreamName, path: str, is_complete: bool) -> None:
-        manager.keep(name, path, is_complete=is_complete)
-
-    return Shipper(manager, owner, live, ThreadKeeper(keep))
+    return Shipper(manager, owner, live)
 
 
 def keep_what_is_live(
@@ -69,6 +57,7 @@ def keep_what_is_live(
         instance: whose compute log manager keeps it.
         run_id: the run.
         step_key: only this step's attempts.
+        attempt: only this attempt.
         attempt: only this attempt: others of the step may go on elsewhere.
 
     Returns:
@@ -81,7 +70,7 @@ def keep_what_is_live(
     try:
         for name in manager.live.of_run(run_id):
             if step_key in (None, name.step_key) and attempt in (None, name.attempt):
-                data = _all_of(manager.live, name)
+                data = _all_of(manager, name)
                 manager.keep_bytes(name, data)
                 manager.live.drop([name])
                 kept += 1
@@ -90,11 +79,15 @@ def keep_what_is_live(
     return kept
 
 
-def _all_of(live: LivePages, name: StreamName) -> bytes:
-    data, offset = b"", 0
-    while (chunk := live.read(name, offset, PIECE_BYTES)) is not None and chunk.next_offset > offset:
-        data, offset = data + chunk.data, chunk.next_offset
-    return data
+def _all_of(manager: ComputeLogManager, name: StreamName) -> bytes:
+    pieces: list[bytes] = []
+    offset = 0
+    while True:
+        chunk = manager.read(name.run_id, name.step_key, name.attempt, name.stream, offset, PIECE_BYTES)
+        if chunk.next_offset <= offset:
+            return b"".join(pieces)
+        pieces.append(chunk.data)
+        offset = chunk.next_offset
 
 
 class LivePagesOnDemand(LivePages):

@@ -6,6 +6,7 @@ It holds no user code, so that no user code can end it. It forks before anything
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import mmap
 import os
@@ -22,6 +23,7 @@ from orchord.spi import (
     OrchordError,
     OrchordInstance,
     Settings,
+    Shipper,
     end_process_of_stuck_steps,
     log_shipper,
 )
@@ -37,6 +39,8 @@ from orchord_workers.stopping import GRACE_SECONDS, Stopper
 
 logger = logging.getLogger(__name__)
 
+_PR_SET_PDEATHSIG = 1
+
 # What a container is told to stop by (docker stop, a pod's deletion, a spot machine's end) or a person at a terminal.
 TOLD_TO_STOP = (signal.SIGTERM, signal.SIGINT)
 # Docker gives ten seconds from SIGTERM to SIGKILL: what is left is for the database.
@@ -48,10 +52,11 @@ HOSTING = ("$hosting",)
 class Child:
     """What the child knows of its parent."""
 
-    def __init__(self, ready: int, told: mmap.mmap) -> None:
+    def __init__(self, ready: int, told: mmap.mmap, parent_id: int) -> None:
         self._ready = ready
         self._told = told
         self.process_id = os.getpid()
+        self.parent_id = parent_id
 
     def wait_for_parent(self) -> None:
         """Wait until the database has this container's first sign of life."""
@@ -96,13 +101,19 @@ class Host:
         memory = MemoryKills.seen_now()
         sys.stdout.flush()
         sys.stderr.flush()
+        own_id = os.getpid()
         child = os.fork()
         if child == 0:
             os.close(say_ready)
-            self._be_child(body, Child(ready, self._told), waited)
+            self._be_child(body, Child(ready, self._told, own_id), waited)
         os.close(ready)
         try:
             return self._look_after(child, say_ready, waited, memory)
+        except BaseException:
+            # Nobody would hear of its end, nor stop it.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, waited)
 
@@ -114,6 +125,7 @@ class Host:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, waited)
             end_process_of_stuck_steps()
+            end_with_parent(child.parent_id)
             self.interrupts.board.take_place(0)
             code = self._worked(body, child)
         except OrchordError as error:
@@ -160,9 +172,7 @@ class Host:
         with contextlib.suppress(BrokenPipeError):
             os.write(say_ready, b"1")
         os.close(say_ready)
-        shipper = log_shipper(instance, self.worker_id, forks=False)
-        if shipper is not None:
-            shipper.start()
+        shipper = self._shipper(instance)
         try:
             status = self._waited_for(child, waited, beat)
             return self._end(child, status, memory)
@@ -171,6 +181,17 @@ class Host:
                 shipper.stop()
             beat.stop()
             self.process.close()
+
+    def _shipper(self, instance: OrchordInstance) -> Shipper | None:
+        """Begin to ship what the child prints. Where nothing can be written, nothing is: the step is not lost for it."""
+        try:
+            shipper = log_shipper(instance, self.worker_id)
+            if shipper is not None:
+                shipper.start()
+            return shipper
+        except OSError as error:
+            logger.warning("What is printed here is not shown elsewhere: %s", error)
+            return None
 
     def _waited_for(self, child: int, waited: set[signal.Signals], beat: Heartbeat) -> int:
         """Return the child's wait status. Adopted processes are reaped too: this may be a container's first process."""
@@ -220,6 +241,14 @@ class Host:
             logger.warning("Left what follows in run %s to the monitor: %s", self.run_id, error)
             return 0
         return 0 if held or code == 0 else code if code > 0 else 128 - code
+
+
+def end_with_parent(parent_id: int) -> None:
+    """Have the kernel end this process when its parent is gone (Linux): outside a container nobody else would."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_id:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _quietly(look: Callable[[], int]) -> None:

@@ -1,0 +1,225 @@
+"""What a shipper takes from the files of running, ended and killed attempts, and where it takes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchord.compute_logs import LogStore, LogStream, StoredComputeLogManager
+from orchord.compute_logs.local import LocalComputeLogManager
+from orchord.compute_logs.manager import ComputeLogManager
+from orchord.compute_logs.shipping import Shipper
+from orchord.compute_logs.streams import StreamName
+from orchord.testing.memory_live_pages import MemoryLivePages
+from orchord.testing.waiting import eventually
+
+OUT = StreamName("run", "step", 1, LogStream.STDOUT)
+FINAL = "logs/storage/run/compute_logs/step.1.out"
+
+
+class MemoryStore(LogStore):
+    """Objects in memory; ``refuses`` makes every upload fail."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.refuses = False
+
+    def put(self, key: str, data: Path | bytes) -> None:
+        if self.refuses:
+            raise OSError("the store is away")
+        self.objects[key] = data if isinstance(data, bytes) else data.read_bytes()
+
+    def get_range(self, key: str, offset: int, limit: int) -> bytes | None:
+        found = self.objects.get(key)
+        return None if found is None else found[offset : offset + limit]
+
+    def size(self, key: str) -> int | None:
+        found = self.objects.get(key)
+        return None if found is None else len(found)
+
+    def delete_prefix(self, prefix: str) -> None:
+        for key in [key for key in self.objects if key.startswith(prefix)]:
+            del self.objects[key]
+
+
+@pytest.fixture
+def live() -> MemoryLivePages:
+    return MemoryLivePages()
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[LocalComputeLogManager]:
+    manager = LocalComputeLogManager(tmp_path / "logs", max_bytes=1000)
+    manager.announce_as("worker")
+    yield manager
+    manager.dispose()
+
+
+@pytest.fixture
+def stored(tmp_path: Path, store: MemoryStore) -> Iterator[StoredComputeLogManager]:
+    manager = StoredComputeLogManager(store, prefix="logs", local_dir=tmp_path / "logs", max_bytes=1000)
+    manager.local.announce_as("worker")
+    yield manager
+    manager.dispose()
+
+
+@pytest.fixture
+def ship(live: MemoryLivePages) -> Iterator[Callable[..., Shipper]]:
+    started: list[Shipper] = []
+
+    def start(manager: ComputeLogManager, owner: str = "worker", pages: MemoryLivePages | None = live) -> Shipper:
+        shipper = Shipper(manager, owner, pages)
+        shipper.start()
+        started.append(shipper)
+        return shipper
+
+    yield start
+    for shipper in started:
+        shipper.stop()
+
+
+def shown(live: MemoryLivePages) -> bytes:
+    chunk = live.read(OUT, 0, 10_000)
+    return b"" if chunk is None else chunk.data
+
+
+def is_complete(live: MemoryLivePages) -> bool:
+    chunk = live.read(OUT, 0, 10_000)
+    return chunk is not None and chunk.is_complete
+
+
+def test_lines_are_live_while_the_attempt_runs_and_complete_at_its_end(
+    local: LocalComputeLogManager, live: MemoryLivePages, ship: Callable[..., Shipper], tmp_path: Path
+) -> None:
+    ship(local)
+    with local.capture("run", "step", 1):
+        print("first")
+        eventually(lambda: shown(live) == b"first\n")
+        os.system("echo second")
+        eventually(lambda: shown(live) == b"first\nsecond\n")
+        assert not is_complete(live)
+    eventually(lambda: is_complete(live))
+    eventually(lambda: not list((tmp_path / "logs" / ".spool").glob("*/*")))
+    assert local.read("run", "step", 1, LogStream.STDOUT).data == b"first\nsecond\n"
+
+
+def test_a_silent_attempt_leaves_no_word(local: LocalComputeLogManager, tmp_path: Path) -> None:
+    with local.capture("run", "step", 1):
+        pass
+    assert not (tmp_path / "logs" / ".spool").exists()
+
+
+def test_an_ended_stream_is_moved_to_the_store_and_read_from_there(
+    stored: StoredComputeLogManager,
+    store: MemoryStore,
+    live: MemoryLivePages,
+    ship: Callable[..., Shipper],
+    tmp_path: Path,
+) -> None:
+    stored.live = stored.local.live = live
+    ship(stored)
+    with stored.capture("run", "step", 1):
+        print("kept")
+    eventually(lambda: FINAL in store.objects and live.of_run("run") == [])
+    assert not list((tmp_path / "logs").glob("run/*"))
+    chunk = stored.read("run", "step", 1, LogStream.STDOUT)
+    assert (chunk.data, chunk.is_complete) == (b"kept\n", True)
+    assert stored.read("run", "step", 1, LogStream.STDERR).data == b""
+    stored.delete("run")
+    assert store.objects == {}
+
+
+def test_a_running_stream_is_uploaded_now_and_then(
+    stored: StoredComputeLogManager, store: MemoryStore, ship: Callable[..., Shipper]
+) -> None:
+    stored.upload_interval = 0
+    ship(stored, pages=None)
+    with stored.capture("run", "step", 1):
+        print("so far")
+        eventually(lambda: store.objects.get(f"{FINAL}.partial") == b"so far\n")
+    eventually(lambda: set(store.objects) == {FINAL})
+
+
+def test_what_cannot_be_uploaded_is_tried_again(
+    stored: StoredComputeLogManager, store: MemoryStore, ship: Callable[..., Shipper]
+) -> None:
+    store.refuses = True
+    ship(stored, pages=None)
+    with stored.capture("run", "step", 1):
+        print("patience")
+    threading.Event().wait(0.5)
+    assert stored.read("run", "step", 1, LogStream.STDOUT).data == b"patience\n"
+    store.refuses = False
+    eventually(lambda: store.objects.get(FINAL) == b"patience\n")
+
+
+def test_what_cannot_be_shown_now_is_shown_later(
+    local: LocalComputeLogManager, live: MemoryLivePages, ship: Callable[..., Shipper]
+) -> None:
+    live.is_away = True
+    ship(local)
+    with local.capture("run", "step", 1):
+        print("late")
+        threading.Event().wait(0.5)
+    live.is_away = False
+    eventually(lambda: is_complete(live))
+    assert shown(live) == b"late\n"
+
+
+KILLED = """
+import os, sys
+from orchord.compute_logs import LocalComputeLogManager
+manager = LocalComputeLogManager(sys.argv[1], max_bytes=1000)
+manager.announce_as("dead-worker")
+with manager.capture("run", "step", 1):
+    print("x" * int(sys.argv[2]), flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_printed_is_found_by_another_worker_of_its_machine(
+    stored: StoredComputeLogManager, store: MemoryStore, ship: Callable[..., Shipper], tmp_path: Path
+) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "logs"), "5"], check=False)
+    ship(stored, "another-worker", None)
+    eventually(lambda: store.objects.get(FINAL) == b"xxxxx\n")
+    eventually(lambda: not (tmp_path / "logs" / ".spool" / "dead-worker").exists(), deadline_seconds=40)
+
+
+def test_a_killed_processs_file_is_cut_to_its_limit_with_a_mark(
+    stored: StoredComputeLogManager, store: MemoryStore, ship: Callable[..., Shipper], tmp_path: Path
+) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "logs"), "5000"], check=False)
+    ship(stored, "another-worker", None)
+    eventually(lambda: FINAL in store.objects)
+    assert store.objects[FINAL].startswith(b"x" * 1000 + b"\n[orchord] Cut here: 4,001 further bytes were printed;")
+
+
+def test_a_stream_is_cut_at_its_limit_and_says_how_much_is_missing(local: LocalComputeLogManager) -> None:
+    with local.capture("run", "step", 1):
+        print("y" * 3000)
+        local.watcher._watched.copy().pop().look()
+        os.system("echo and the last word of a child")
+    chunk = local.read("run", "step", 1, LogStream.STDOUT)
+    assert chunk.is_complete
+    assert chunk.data == b"y" * 1000 + (
+        b"\n[orchord] Cut here: 2,030 further bytes were printed; at most 1,000 bytes of a stream are kept.\n"
+    )
+
+
+def test_urls_are_shown_instead_where_that_is_asked_for(store: MemoryStore, tmp_path: Path) -> None:
+    manager = StoredComputeLogManager(store, prefix="/logs/", local_dir=tmp_path, show_url_only=True)
+    chunk = manager.read("run", "step", 1, LogStream.STDOUT)
+    assert (chunk.data.decode(), chunk.is_complete) == (f"{FINAL}\n", True)
+    manager.dispose()
