@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +58,10 @@ class EcsDeployment:
 
 
 @pytest.fixture
-def ecs_deployment(services_for_containers: Any, product_image: str, ecs: Any, deploy: Any) -> Iterator[EcsDeployment]:
+def ecs_deployment(services_for_containers: Any, product_image: str, ecs: Any, deploy: Any) -> EcsDeployment:
     """A deployment that is not started yet."""
     made = deploy(broker=services_for_containers.broker, database=services_for_containers.database)
-    yield EcsDeployment(made, services_for_containers, product_image, ecs)
+    return EcsDeployment(made, services_for_containers, product_image, ecs)
 
 
 @pytest.mark.parametrize("job", ["numbers_in_one_process", "numbers_anywhere"])

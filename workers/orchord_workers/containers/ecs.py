@@ -9,23 +9,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from orchord.spi import environment_value
+from orchord_workers.containers.ecs_clients import new_client, told
 from orchord_workers.containers.ecs_current import CurrentTask, find_current_task
-from orchord_workers.containers.ecs_requests import (
-    FINGERPRINT_TAG,
-    definition_like,
-    family_of,
-    fingerprint_of,
-    new_definition,
-    run_task_arguments,
-    started_by,
-)
-from orchord_workers.containers.ecs_secrets import secrets_of
+from orchord_workers.containers.ecs_definitions import TaskDefinitions
+from orchord_workers.containers.ecs_requests import run_task_arguments, started_by
 from orchord_workers.containers.ecs_settings import EcsSettings, settings_of, with_variables
 from orchord_workers.containers.ecs_state import is_passing_error, state_of
 from orchord_workers.containers.platform import (
@@ -39,7 +31,6 @@ from orchord_workers.containers.platform import (
 
 logger = logging.getLogger(__name__)
 
-EXTRA = "pip install 'orchord[ecs]'"
 # DescribeTasks takes no more at once.
 TASKS_IN_A_REQUEST = 100
 FIRST_PAUSE_SECONDS = 1.0
@@ -48,6 +39,10 @@ LONGEST_PAUSE_SECONDS = 10.0
 LIST_EACH_SECONDS = 30.0
 # Among a container's settings: pairs of the run's own tags, some of which the config may propagate.
 RUN_TAGS_KEY = "orchord/run_tags"
+
+# Within the class, `list` is its method.
+States = list[ContainerState]
+Arns = list[str]
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ class EcsPlatform(Platform):
         self._clients: dict[str, Any] = {}
         self._lock = threading.RLock()
         self._known: dict[str, _Task] = {}
-        self._definitions: dict[str, str] = {}
+        self._definitions = TaskDefinitions(self._client)
         self._current: CurrentTask | None = None
         self._asked_for_current = False
         self._started_one = threading.Event()
@@ -92,7 +87,7 @@ class EcsPlatform(Platform):
             PlatformError: it is not started; the message says what was refused, and the fix.
         """
         owner = spec.labels.get(OWNER_LABEL, "")
-        with _told(f"{spec.name} was not started"):
+        with told(f"{spec.name} was not started"):
             if owner not in self._owners_read:
                 # Of tasks that another launcher worker, or this one in an earlier life, has started.
                 self.list(owner)
@@ -102,8 +97,8 @@ class EcsPlatform(Platform):
             layers = [{key: value for key, value in layer.items() if key != RUN_TAGS_KEY} for layer in spec.layers]
             run_tags = next((layer[RUN_TAGS_KEY] for layer in spec.layers if RUN_TAGS_KEY in layer), ())
             settings = settings_of(layers, dict(run_tags))
-            definition, environment = self._definition(spec, settings)
             current = self._current_task(settings)
+            definition, environment = self._definitions.definition(spec, settings, current)
             arguments = run_task_arguments(
                 spec,
                 settings,
@@ -125,7 +120,7 @@ class EcsPlatform(Platform):
         task = self._known.get(name)
         if task is None:
             return
-        with _told(f"{name} was not stopped"):
+        with told(f"{name} was not stopped"):
             error_types = self._client("ecs").exceptions
             try:
                 self._client("ecs").stop_task(cluster=self._cluster(), task=task.arn, reason="Stopped by Orchord")
@@ -141,9 +136,9 @@ class EcsPlatform(Platform):
             if task is not None:
                 self._removed.add(task.arn)
 
-    def list(self, owner: str) -> list[ContainerState]:
+    def list(self, owner: str) -> States:
         """Return every task of an owner that has not been removed."""
-        with _told("ECS does not list its tasks"):
+        with told("ECS does not list its tasks"):
             states = self._described(self._arns(owner))
         with self._lock:
             self._owners_read.add(owner)
@@ -178,14 +173,14 @@ class EcsPlatform(Platform):
         task = self._known.get(name)
         if task is None:
             return ""
-        with _told(f"The last lines of {name} cannot be had"):
+        with told(f"The last lines of {name} cannot be had"):
             ecs = self._client("ecs")
             described = ecs.describe_tasks(cluster=self._cluster(), tasks=[task.arn])["tasks"]
             if not described:
                 return ""
             definition = ecs.describe_task_definition(taskDefinition=described[0]["taskDefinitionArn"])
             containers = definition["taskDefinition"]["containerDefinitions"]
-            own = next((one for one in containers if one["name"] == task.container_name), {})
+            own: Mapping[str, Any] = next((one for one in containers if one["name"] == task.container_name), {})
             options = (own.get("logConfiguration") or {}).get("options") or {}
             group, prefix = options.get("awslogs-group"), options.get("awslogs-stream-prefix")
             if not group or not prefix:
@@ -211,7 +206,7 @@ class EcsPlatform(Platform):
 
     def _tell(
         self,
-        states: "list[ContainerState]",  # noqa: UP037 - `list` is the method here
+        states: States,
         told: dict[str, ContainerState],
         on_change: Callable[[ContainerState], None],
     ) -> bool:
@@ -241,13 +236,13 @@ class EcsPlatform(Platform):
             if time.monotonic() >= deadline:
                 return
 
-    def _known_states(self, owner: str) -> "list[ContainerState]":  # noqa: UP037 - `list` is the method here
+    def _known_states(self, owner: str) -> States:
         with self._lock:
             arns = [task.arn for task in self._known.values()]
-        with _told("ECS does not tell of its tasks"):
+        with told("ECS does not tell of its tasks"):
             return [state for state in self._described(arns) if state.labels.get(OWNER_LABEL) == owner]
 
-    def _arns(self, owner: str) -> "list[str]":  # noqa: UP037 - `list` is the method here
+    def _arns(self, owner: str) -> Arns:
         pages = self._client("ecs").get_paginator("list_tasks")
         found: dict[str, None] = {}
         for status in ("RUNNING", "STOPPED"):
@@ -258,7 +253,7 @@ class EcsPlatform(Platform):
             found |= dict.fromkeys(task.arn for task in self._known.values())
             return [arn for arn in found if arn not in self._removed]
 
-    def _described(self, arns: "list[str]") -> "list[ContainerState]":  # noqa: UP037 - `list` is the method here
+    def _described(self, arns: Arns) -> States:
         states = []
         for at in range(0, len(arns), TASKS_IN_A_REQUEST):
             batch = arns[at : at + TASKS_IN_A_REQUEST]
@@ -283,58 +278,6 @@ class EcsPlatform(Platform):
 
     # --- starting ----------------------------------------------------------------------------------------------
 
-    def _definition(self, spec: ContainerSpec, settings: EcsSettings) -> tuple[str, Mapping[str, str]]:
-        """Return the task definition for a container, and the variables that it does not have already."""
-        environment = _variables(settings)
-        if isinstance(settings.task_definition, str):
-            return settings.task_definition, environment
-        if spec.image is None:
-            raise PlatformError(
-                "No image is named. Name one by the run's tag orchord/image or for the code location "
-                "(ORCHORD_CURRENT_IMAGE), or name a task definition by task_definition."
-            )
-        ecs = self._client("ecs")
-        family = family_of(settings, spec.labels)
-        secrets = secrets_of(settings, lambda: self._client("secretsmanager"))
-        current = self._current_task(settings) if settings.task_definition is None else None
-        if current is None:
-            wanted = new_definition(
-                settings, family, spec.image, environment=environment, secrets=secrets, region=ecs.meta.region_name
-            )
-        else:
-            own = ecs.describe_task_definition(taskDefinition=current.description["taskDefinitionArn"])
-            wanted = definition_like(
-                own["taskDefinition"],
-                current.container_name,
-                settings,
-                family,
-                spec.image,
-                environment=environment,
-                secrets=secrets,
-            )
-        return self._registered(family, wanted), {}
-
-    def _registered(self, family: str, wanted: Mapping[str, Any]) -> str:
-        """Return the ARN of a task definition that is there, or of one that is made."""
-        fingerprint = fingerprint_of(wanted)
-        with self._lock:
-            if fingerprint in self._definitions:
-                return self._definitions[fingerprint]
-        ecs = self._client("ecs")
-        try:
-            found = ecs.describe_task_definition(taskDefinition=family, include=["TAGS"])
-        except ecs.exceptions.ClientException:
-            found = {}
-        tags = {tag["key"]: tag["value"] for tag in found.get("tags") or ()}
-        if tags.get(FINGERPRINT_TAG) == fingerprint:
-            arn = str(found["taskDefinition"]["taskDefinitionArn"])
-        else:
-            made = ecs.register_task_definition(**wanted, tags=[{"key": FINGERPRINT_TAG, "value": fingerprint}])
-            arn = str(made["taskDefinition"]["taskDefinitionArn"])
-        with self._lock:
-            self._definitions[fingerprint] = arn
-        return arn
-
     def _current_task(self, settings: EcsSettings) -> CurrentTask | None:
         if not settings.use_current_ecs_task_config:
             return None
@@ -355,40 +298,8 @@ class EcsPlatform(Platform):
             if self._closed.is_set():
                 raise PlatformError("The launcher worker is stopping.", is_passing=True)
             if service not in self._clients:
-                self._clients[service] = _new_client(service, self._session_arguments)
+                self._clients[service] = new_client(service, self._session_arguments)
             return self._clients[service]
-
-
-def _new_client(service: str, arguments: Mapping[str, Any]) -> Any:
-    try:
-        import boto3  # noqa: PLC0415 - an optional package
-        import botocore.config  # noqa: PLC0415 - an optional package
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - an optional package
-    except ImportError as error:
-        raise PlatformError(f"ECS needs boto3, which is not installed: {EXTRA}") from error
-    # Requests that are throttled are tried again, with pauses that grow and a rate that adapts.
-    config = botocore.config.Config(retries={"mode": "adaptive", "max_attempts": 6}, connect_timeout=10)
-    try:
-        return boto3.Session().client(service, config=config, **arguments)
-    except (BotoCoreError, ValueError) as error:
-        raise PlatformError(f"AWS cannot be reached: {error}. See boto_config, and AWS_DEFAULT_REGION.") from error
-
-
-def _variables(settings: EcsSettings) -> dict[str, str]:
-    found, missing = {}, []
-    for entry in settings.env_vars:
-        name, given, value = str(entry).partition("=")
-        read = value if given else environment_value(name)
-        if read is None:
-            missing.append(name)
-        else:
-            found[name] = read
-    if missing:
-        raise PlatformError(
-            f"env_vars names variables that the launcher worker does not have: {', '.join(missing)}. "
-            "Set them there, or write NAME=value."
-        )
-    return found
 
 
 def _refused(name: str, failures: Any) -> PlatformError:
@@ -397,18 +308,3 @@ def _refused(name: str, failures: Any) -> PlatformError:
         told.append(" ".join(str(failure[key]) for key in ("reason", "detail", "arn") if failure.get(key)))
     words = "; ".join(told) or "it gave no reason"
     return PlatformError(f"ECS did not start {name}: {words}.", is_passing=is_passing_error("", words))
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Translate what boto3 raises."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an optional package
-
-    try:
-        yield
-    except ClientError as error:
-        code, message = (str(error.response.get("Error", {}).get(key, "")) for key in ("Code", "Message"))
-        raise PlatformError(f"{what}: {code}: {message}", is_passing=is_passing_error(code, message)) from error
-    except BotoCoreError as error:
-        # The network, or credentials that are not there now.
-        raise PlatformError(f"{what}: {error}", is_passing=True) from error

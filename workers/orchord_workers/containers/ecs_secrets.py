@@ -33,7 +33,7 @@ def secrets_of(settings: EcsSettings, make_client: Callable[[], Any]) -> list[di
 def _tagged(settings: EcsSettings, make_client: Callable[[], Any]) -> dict[str, str]:
     from botocore.exceptions import ClientError  # noqa: PLC0415 - an optional package
 
-    found = {}
+    found: dict[str, str] = {}
     try:
         pages = make_client().get_paginator("list_secrets")
         for tag in settings.secrets_tags:
