@@ -138,6 +138,19 @@ def test_what_is_stopped_ends_and_is_not_replaced(cluster: Cluster) -> None:
     cluster.until_empty()
 
 
+def test_a_pod_that_somebody_deletes_is_told_as_gone_and_no_other_takes_its_place(
+    cluster: Cluster, kubernetes: str
+) -> None:
+    name = cluster.start("sleep 100")
+    cluster.until(name, Phase.RUNNING)
+    with pytest.importorskip("kubernetes.config").new_client_from_config(kubernetes) as api:
+        core = pytest.importorskip("kubernetes.client").CoreV1Api(api)
+        core.delete_collection_namespaced_pod(cluster.namespace, grace_period_seconds=1)
+    assert cluster.until(name, Phase.GONE).reason == "its pod was deleted"
+    cluster.until_empty()
+    assert [state.phase for state in cluster.states(name)].count(Phase.GONE) == 1
+
+
 def test_an_image_or_a_secret_that_is_not_there_is_told_as_hopeless(cluster: Cluster) -> None:
     image = cluster.start("true", image="there-is-no-such/image:1")
     secret = cluster.start("true", {"env_secrets": ["nobody-made-this"]})
@@ -179,6 +192,55 @@ def test_without_a_kubeconfig_the_error_names_the_keys(tmp_path: Path) -> None:
     platform = KubernetesPlatform({"kubeconfig_file": str(tmp_path / "none")})
     with pytest.raises(PlatformError, match="set load_incluster_config: false and kubeconfig_file") as caught:
         platform.list("nobody")
+    assert not caught.value.is_passing
+
+
+RULES = [
+    {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "list", "watch", "delete"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "delete", "deletecollection"]},
+    {"apiGroups": [""], "resources": ["pods/log", "configmaps"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
+]
+
+
+@pytest.fixture
+def bounded_cluster(kubernetes: str, tmp_path: Path) -> Iterator[Cluster]:
+    """A platform with the rights that docs/kubernetes.md asks for, in one namespace alone."""
+    client = pytest.importorskip("kubernetes.client")
+    namespace = f"orchord-{uuid.uuid4().hex[:8]}"
+    with pytest.importorskip("kubernetes.config").new_client_from_config(kubernetes) as api:
+        core, rights = client.CoreV1Api(api), client.RbacAuthorizationV1Api(api)
+        core.create_namespace({"metadata": {"name": namespace}})
+        core.create_namespaced_service_account(namespace, {"metadata": {"name": "launcher"}})
+        rights.create_namespaced_role(namespace, {"metadata": {"name": "launcher"}, "rules": RULES})
+        account = {"kind": "ServiceAccount", "name": "launcher", "namespace": namespace}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "launcher"}
+        binding = {"metadata": {"name": "launcher"}, "roleRef": role, "subjects": [account]}
+        rights.create_namespaced_role_binding(namespace, binding)
+        body = {"spec": {"audiences": [], "expirationSeconds": 3600}}
+        token = core.create_namespaced_service_account_token("launcher", namespace, body).status.token
+        document = yaml.safe_load(Path(kubernetes).read_text())
+        document["users"][0]["user"] = {"token": token}
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(yaml.safe_dump(document))
+        config = {"kubeconfig_file": str(kubeconfig), "load_incluster_config": False, "job_namespace": namespace}
+        found = Cluster(config, namespace)
+        yield found
+        found.close()
+        core.delete_namespace(namespace)
+
+
+def test_a_role_in_one_namespace_is_enough(bounded_cluster: Cluster) -> None:
+    cluster = bounded_cluster
+    ends, runs = cluster.start("echo well; exit 5"), cluster.start("sleep 100")
+    assert cluster.until(ends, Phase.ENDED).exit_code == 5
+    assert cluster.platform.tail(ends, 1) == "well\n"
+    cluster.until(runs, Phase.RUNNING)
+    cluster.platform.stop(runs, 1)
+    cluster.platform.remove(ends)
+    cluster.until_empty()
+    with pytest.raises(PlatformError, match=r"Allow it to the launcher's service account") as caught:
+        cluster.start("true", {"job_namespace": "default"})
     assert not caught.value.is_passing
 
 

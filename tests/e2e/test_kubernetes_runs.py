@@ -194,6 +194,7 @@ def test_a_pod_that_is_deleted_has_its_step_run_again(cluster: ClusterDeployment
     cluster.succeeded(run_id)
     assert len(cluster.starts()) == 2
     assert cluster.kinds(run_id).count("STEP_WORKER_STARTED") == 2
+    cluster.wait_until_removed()
 
 
 def test_an_image_that_is_not_there_fails_the_step_at_once_and_says_so(cluster: ClusterDeployment) -> None:

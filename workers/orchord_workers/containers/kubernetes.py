@@ -123,10 +123,20 @@ class KubernetesPlatform(Platform):
                 pods.setdefault(pod.container, deque()).append(pod)
         now = utc_now()
         states = [state_of(name, jobs.get(name), pods.get(name, ()), now=now) for name in sorted({*jobs, *pods})]
-        return [self._explained(state, jobs.get(state.name), pods.get(state.name, ())) for state in states]
+        found = [self._explained(state, jobs.get(state.name), pods.get(state.name, ())) for state in states]
+        for state in found:
+            if state.phase is Phase.GONE:
+                self._remove_rest(state.name)
+        return found
 
     def watch(self, owner: str, on_change: Callable[[ContainerState], None], stopped: threading.Event) -> None:
         """Tell of each change until ``stopped`` is set: two connections for all containers."""
+
+        def told(state: ContainerState) -> None:
+            if state.phase is Phase.GONE:
+                self._remove_rest(state.name)
+            on_change(state)
+
         pause = 1.0
         while not stopped.is_set():
             try:
@@ -136,7 +146,7 @@ class KubernetesPlatform(Platform):
                 stopped.wait(pause)
                 pause = min(pause * 2, 15.0)
                 continue
-            Watcher(self._cluster, self._mirror, owner, self._scopes).run(on_change, stopped)
+            Watcher(self._cluster, self._mirror, owner, self._scopes).run(told, stopped)
 
     def tail(self, name: str, lines: int) -> str:
         """Return the last lines of the container's log; empty where they cannot be had."""
@@ -156,6 +166,14 @@ class KubernetesPlatform(Platform):
     def close(self) -> None:
         """Give the connections back."""
         self._cluster.close()
+
+    def _remove_rest(self, name: str) -> None:
+        """Delete the Job of a container that is gone: it would make another pod, or stay for a day."""
+        try:
+            for namespace in self._where(name):
+                self._delete_job(name, namespace)
+        except PlatformError as error:
+            logger.info("The Job of %s, whose pod is gone, is deleted later: %s", name, error)
 
     def _delete_job(self, name: str, namespace: str) -> None:
         function = self._cluster.jobs().delete_namespaced_job
