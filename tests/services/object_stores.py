@@ -81,7 +81,7 @@ class S3Bucket:
         finally:
             client.close()
 
-    def keys(self) -> list[str]:
+    def object_keys(self) -> list[str]:
         """Return the keys of all objects."""
         with self.client() as client:
             return [entry["Key"] for entry in client.list_objects_v2(Bucket=self.name).get("Contents", [])]
