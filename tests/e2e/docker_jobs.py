@@ -164,6 +164,7 @@ defs = Definitions(
         numbers_anywhere,
         retried_in_docker,
         long_in_docker,
+        long_in_one_process,
         memory_in_docker,
         one_op_in_docker,
         ten_in_docker,
