@@ -1,5 +1,7 @@
 # One command each. Needs only make and python3 >= 3.11 (with its venv module); everything else goes into .venv.
 PYTHON ?= python3
+# Which optional packages are installed; CI wants all of them, as its tests skip nothing.
+EXTRAS ?= dev,test
 BIN := .venv/bin
 STAMP := .venv/.installed
 
@@ -22,7 +24,7 @@ $(STAMP): pyproject.toml
 		{ echo "Orchord needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
 		{ echo "python3 lacks its venv module. On Debian: apt-get install python3-venv"; rm -rf .venv; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $(STAMP)
 
 demo: $(STAMP)
