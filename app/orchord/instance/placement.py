@@ -138,13 +138,17 @@ def _places_with_image(
     found = {place for place, names in SETTINGS_TAGS.items() if any(names_image(tags.get(name)) for name in names)}
     if names_image(told):
         found.add(place_of_steps(placement.executor))
-    try:
-        config = instance.launchers.named(placement.launcher).config
-    except InstanceConfigError:
-        return set(Place)
-    # A task's definition holds its image, and without one the launcher worker's own is taken.
-    if placement.place is Place.ECS or names_image(config):
-        found.add(placement.place)
+    asked: set[Place] = set()
+    # Steps at a place that the run's own launcher is not for take the settings of the first that is.
+    for name in (placement.launcher, "", *instance.config.run_launchers):
+        try:
+            launcher = instance.launchers.named(name)
+        except InstanceConfigError:
+            return set(Place)
+        # A task's definition holds its image, and without one the launcher worker's own is taken.
+        if launcher.place not in asked and (launcher.place is Place.ECS or names_image(launcher.config)):
+            found.add(launcher.place)
+        asked.add(launcher.place)
     return found
 
 
