@@ -85,6 +85,7 @@ class Uploader:
     def _running(self) -> subprocess.Popen[bytes]:
         # A forked child has its parent's pipes, and must not speak in between.
         if self._process is None or self._started_by != os.getpid() or self._process.poll() is not None:
+            self._end()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__],
                 stdin=subprocess.PIPE,
@@ -99,12 +100,14 @@ class Uploader:
 
     def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None or self._started_by != os.getpid():
+        if process is None:
             return
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+        if self._started_by != os.getpid():
+            return
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,105 @@
+"""The process that changes a bucket for others: it comes back when it dies, and goes when its parent does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from orchord.object_stores import bucket as buckets
+from orchord.object_stores.bucket import Bucket
+from orchord.object_stores.s3 import s3_settings
+from orchord.object_stores.settings import StoreSettings
+from orchord.object_stores.uploader import Uploader
+from orchord.testing import eventually
+
+
+@pytest.fixture
+def settings(seaweedfs_bucket) -> StoreSettings:
+    """How to reach a new bucket."""
+    server = seaweedfs_bucket.server
+    return s3_settings(
+        seaweedfs_bucket.name,
+        endpoint_url=server.url,
+        access_key_id=server.access_key,
+        secret_access_key=server.secret_key,
+        max_attempts=1,
+    )
+
+
+def test_it_comes_back_when_it_has_died(settings: StoreSettings) -> None:
+    uploader = Uploader(settings)
+    uploader.put("key", b"first")
+    process = uploader._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    uploader.put("key", b"second one")
+    assert uploader.size("key") == 10
+    uploader.close()
+    assert uploader.size("key") == 10
+    uploader.close()
+
+
+def test_its_errors_are_those_of_a_bucket(settings: StoreSettings, tmp_path: Path) -> None:
+    uploader = Uploader(settings)
+    with pytest.raises(FileNotFoundError):
+        uploader.put("key", tmp_path / "no-such-file")
+    uploader.close()
+    wrong = {**settings.options, "secret_access_key": "wrong-secret"}
+    uploader = Uploader(msgspec.structs.replace(settings, options=wrong))
+    with pytest.raises(PermissionError, match="Check the credentials"):
+        uploader.put("key", b"x")
+    uploader.close()
+
+
+def test_no_secret_stands_in_its_arguments(settings: StoreSettings) -> None:
+    uploader = Uploader(settings)
+    uploader.put("key", b"x")
+    assert uploader._process is not None
+    shown = Path(f"/proc/{uploader._process.pid}/cmdline").read_bytes()
+    assert settings.options["secret_access_key"].encode() not in shown
+    uploader.close()
+
+
+def test_it_ends_when_its_parent_is_killed_though_a_forked_child_lives_on(settings: StoreSettings) -> None:
+    program = f"""
+import msgspec, os, signal, sys
+from orchord.object_stores.settings import StoreSettings
+from orchord.object_stores.uploader import Uploader
+uploader = Uploader(msgspec.convert({msgspec.to_builtins(settings)!r}, StoreSettings))
+uploader.put("key", b"x")
+child = os.fork()
+if not child:
+    signal.pause()
+print(uploader._process.pid, child, flush=True)
+signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        process, child = (int(word) for word in parent.stdout.readline().split())
+        parent.kill()
+        try:
+            eventually(lambda: not Path(f"/proc/{process}/fd").exists() or not _lives(process), deadline_seconds=30)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def _lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_fork_of_a_process_that_used_a_store_is_told_so_rather_than_left_waiting(
+    settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buckets, "_process_of_threads", os.getpid() + 1)
+    with pytest.raises(RuntimeError, match="was used in the process that this one was forked from.*'spawn' or"):
+        Bucket(settings).size("key")
