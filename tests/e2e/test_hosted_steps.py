@@ -296,7 +296,7 @@ def test_a_whole_container_that_is_killed_counts_as_a_loss(launches: Launches) -
     child = launches.child_of(process)
     process.kill()
     process.wait()
-    os.kill(child, signal.SIGKILL)
+    launches.deployment.wait_until(lambda: not Path(f"/proc/{child}").exists(), 10, "the child to end with its parent")
     launches.deployment.wait_until(
         lambda: launches.attempts(run_id)[0].status is AttemptStatus.LOST, 40, "the monitor to find the loss"
     )

@@ -12,6 +12,7 @@ from typing import Any
 from orchord.api.models.foundation import ErrorBody
 from orchord.api.models.runs import AttemptBody, EdgeBody, OutputBody, PlanBody, PlanStepBody, StepBody
 from orchord.events import EventType, StoredEvent
+from orchord.plan.gates import RUN_POOL_PREFIX
 from orchord.plan.model import ExecutionPlan, Step
 from orchord.runs import Attempt, Run
 from orchord.storage import PoolWaiter, Storage
@@ -57,6 +58,12 @@ def output_events(storage: Storage, run_id: str) -> Iterator[StoredEvent]:
         after = page[-1].id
 
 
+def _waits_for(waiter: PoolWaiter) -> str:
+    if waiter.pool.startswith(RUN_POOL_PREFIX):
+        return "An end of other steps: the run's executor lets only so many run at once."
+    return f"A free slot of pool '{waiter.pool}'."
+
+
 def step_bodies(
     run: Run,
     plan: ExecutionPlan,
@@ -70,7 +77,7 @@ def step_bodies(
         attempts_of[attempt.step_key].append(attempt)
     metadata = _output_metadata(told_of_outputs)
     selected = plan.by_key.keys() if run.step_keys is None else set(run.step_keys)
-    reasons = {waiter.step_key: f"A free slot of pool '{waiter.pool}'." for waiter in waiters}
+    reasons = {waiter.step_key: _waits_for(waiter) for waiter in waiters}
     return [
         _step_body(
             run,

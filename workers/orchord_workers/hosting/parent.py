@@ -183,7 +183,7 @@ class Host:
             self.process.close()
 
     def _shipper(self, instance: OrchordInstance) -> Shipper | None:
-        """Begin to ship what the child prints. Where nothing can be written, nothing is: the step is not lost for it."""
+        """Begin to ship what the child prints; where that cannot be, the step is not lost for it."""
         try:
             shipper = log_shipper(instance, self.worker_id)
             if shipper is not None:

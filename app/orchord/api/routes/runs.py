@@ -28,6 +28,7 @@ from orchord.api.routing import API_PREFIX, Routes, answer
 from orchord.api.state import api_state, the_instance
 from orchord.api.waiting import launch_and_wait, wait_for_end
 from orchord.instance import LaunchRequest
+from orchord.plan.gates import executor_config
 from orchord.plan.model import ExecutionPlan
 from orchord.runs import Run, new_run_id
 from orchord.storage import RunFilter
@@ -105,7 +106,8 @@ def read_run(path: RunPath) -> RunDetailBody:
     """Read a run with its steps: status, attempts, times, outputs with metadata, errors."""
     run = found_run(path.run_id)
     storage = the_instance().storage
-    waiters = storage.pools.waiters_of_run(run.run_id) if run.pools and not run.is_finished else ()
+    may_wait = (run.pools or executor_config(run)) and not run.is_finished
+    waiters = storage.pools.waiters_of_run(run.run_id) if may_wait else ()
     attempts, told = storage.attempts.of_run(run.run_id), output_events(storage, run.run_id)
     steps = step_bodies(run, plan_of(run), attempts, told, waiters)
     return RunDetailBody.with_steps(run, api_state().shown_config(run), steps)
