@@ -5,6 +5,7 @@ How its steps follow each other is orchord.execution; launching on workers is or
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,27 @@ from orchord.definitions.config.check import check_config
 from orchord.definitions.config.run_config import laid_over
 from orchord.errors import InvalidConfigError, JobNotFoundError, NotFoundError, did_you_mean
 from orchord.events import Event, EventType, utc_now
-from orchord.execution.in_process import run_in_process
+from orchord.execution.executors import (
+    IN_PROCESS,
+    Executor,
+    ExecutorFailedError,
+    InProcessExecutor,
+    ProcessStarters,
+    executor_of,
+    run_by_executor,
+)
+from orchord.execution.in_process import RunEnd, run_in_process
+from orchord.execution.interrupt import stop_noticed
+from orchord.execution.orchestration import RunSurroundings
+from orchord.execution.processes import StepTemplate
 from orchord.instance.launch import own_tag
+from orchord.instance.placement import executor_of as placed_executor
 from orchord.instance.recording import RunRecorder
 from orchord.instance.selecting import Selection, select
+from orchord.instance.step_sources import LocationSource
+from orchord.plan.places import Place, runs_as_unit
 from orchord.runs import Run, RunStatus, new_run_id
+from orchord.settings import Settings
 
 if TYPE_CHECKING:
     from orchord.execution.request import StepResult
@@ -27,9 +44,8 @@ if TYPE_CHECKING:
     from orchord.location import CodeLocation
     from orchord.plan.machine import SkipStep
     from orchord.plan.model import Step
+    from orchord.snapshot import JobSnapshot
     from orchord.storage import Storage
-
-EXECUTOR = "in_process_executor"
 
 
 def execute_here(
@@ -53,25 +69,67 @@ def execute_here(
     if job is None:
         known = [name for name in code.repository.jobs if not name.startswith("__")]
         raise JobNotFoundError(f"No job is called '{job_name}' in {code.name}.{did_you_mean(job_name, known)}")
-    with opened_instance() as instance:
+    with contextlib.ExitStack() as held:
+        # Before connections and threads are there, which a fork would take along.
+        template = _template(code, _executor_here(code.snapshot.job_by_name[job_name], run_config))
+        if template is not None:
+            held.callback(template.close)
+        instance = held.enter_context(opened_instance())
         run, selection = _new_run(instance, code, job_name, run_config, tags, op_selection, asset_selection)
         resolved = job.resolve_run_config(run.run_config, run.step_keys)
+        executor = executor_of(job, run, selection.plan, instance)
         events = _prepared(instance, code, run, selection)
         with shown_progress(run, [step.key for step in selection.plan.steps]) as display:
             recorder = ShownRecorder(instance.storage, run, events, display)
-            end = run_in_process(
-                job,
-                recorder.run,
-                selection.plan,
-                resolved,
-                instance,
-                recorder,
+            within = RunSurroundings(
+                job=job,
+                run=recorder.run,
+                plan=selection.plan,
+                resolved=resolved,
+                instance=instance,
+                sink=recorder,
                 compute_logs=instance.compute_log_manager,
                 emit_live=recorder.tell,
             )
-            recorder.close(end)
+            starters = ProcessStarters(_source(code), template)
+            held.callback(starters.close)
+            recorder.close(_carried_out(within, executor, starters))
         ended = instance.storage.runs.get(run.run_id)
         return report_end(instance, ended, as_json=as_json)
+
+
+def _carried_out(within: RunSurroundings, executor: Executor, starters: ProcessStarters) -> RunEnd:
+    if type(executor) is InProcessExecutor and executor.retries_enabled:
+        return run_in_process(
+            within.job,
+            within.run,
+            within.plan,
+            within.resolved,
+            within.instance,
+            within.sink,
+            compute_logs=within.compute_logs,
+            emit_live=within.emit_live,
+        )
+    try:
+        with stop_noticed() as stop:
+            return run_by_executor(executor, within, starters.of, stop)
+    except ExecutorFailedError as error:
+        within.instance.storage.runs.fail(within.run.run_id, error.info, utc_now())
+        return RunEnd(RunStatus.FAILURE)
+
+
+def _executor_here(job: JobSnapshot, run_config: Mapping[str, Any]) -> str:
+    """Return the executor of a run in the command's process: the job's, if that makes a run one unit of work."""
+    name = placed_executor(job, Place.WORKER, laid_over(job.default_config, run_config))
+    return name if runs_as_unit(name) else IN_PROCESS
+
+
+def _source(code: CodeLocation) -> LocationSource:
+    return LocationSource(Settings.from_environment(), code.target, code)
+
+
+def _template(code: CodeLocation, executor: str) -> StepTemplate | None:
+    return None if executor == IN_PROCESS else StepTemplate(_source(code))
 
 
 class ShownRecorder(RunRecorder):
@@ -91,9 +149,9 @@ class ShownRecorder(RunRecorder):
         self._display.show(event)
         self._display.refresh()
 
-    def claim(self, step: Step, attempt: int) -> bool:
+    def claim_now(self, step: Step, attempt: int) -> bool | None:
         """Claim an attempt. Another process could only have canceled the run."""
-        claimed = super().claim(step, attempt)
+        claimed = super().claim_now(step, attempt)
         if claimed:
             kind = EventType.STEP_START if attempt == 1 else EventType.STEP_RESTARTED
             self.show(Event(kind, utc_now(), step_key=step.key))
@@ -138,7 +196,8 @@ def _new_run(
         created_at=utc_now(),
         run_config=config,
         tags={own_tag(key): value for key, value in {**snapshot.run_tags, **tags}.items()},
-        executor=EXECUTOR,
+        executor=(executor := _executor_here(snapshot, run_config)),
+        executor_config={} if executor == IN_PROCESS else snapshot.executor_config,
         step_keys=selection.step_keys,
         asset_selection=selection.asset_keys,
     )

@@ -240,8 +240,9 @@ def executor_of(job: JobDefinition, run: Run, plan: ExecutionPlan, instance: Any
     """
     config = executor_config(run)
     if run.executor == MULTI_OR_IN_PROCESS:
-        name, config = next(iter(config.items()), ("multiprocess", {}))
-        return in_process_of(config) if name == "in_process" else MultiprocessExecutor.of(config, plan)
+        if "in_process" in config:
+            return in_process_of(_part(config, "in_process"))
+        return MultiprocessExecutor.of(_part(config, "multiprocess"), plan)
     if run.executor == MULTIPROCESS:
         return MultiprocessExecutor.of(config, plan)
     definition = job.executor_def
@@ -272,6 +273,12 @@ def in_process_of(config: Mapping[str, Any]) -> InProcessExecutor:
     made = InProcessExecutor()
     made.retries_enabled = retries_enabled(config)
     return made
+
+
+def _part(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return one part of a config; what stands beside it, of a job without an executor of its own, holds for it too."""
+    part = config.get(key)
+    return {**config, **(part if isinstance(part, Mapping) else {})}
 
 
 def retries_enabled(config: Mapping[str, Any]) -> bool:

@@ -107,7 +107,7 @@ def fault_result(step_key: str, error: ErrorInfo) -> StepResult:
 def ended_from_outside(request: StepRequest, kind: str, error: Exception, *, stack: str = "") -> StepResult:
     """Return a failed attempt's result, or that of one that is tried again, as the step's retry policy says."""
     step_key = request.step.key
-    info = ErrorInfo(kind, str(error), stack)
+    info = ErrorInfo(kind, str(error), f"{stack}\n{kind}: {error}\n" if stack else "")
     delay = retry_delay_seconds(error, request.step.retry, request.retry_number) if request.may_retry else None
     if delay is None:
         return fault_result(step_key, info)
