@@ -32,6 +32,11 @@ def talking() -> None:
     talk()
 
 
+@dg.job(executor_def=dg.in_process_executor)
+def talking_in_process() -> None:
+    talk()
+
+
 @dg.op
 def from_everywhere() -> None:
     print("from Python")
@@ -48,7 +53,8 @@ def talking_from_everywhere() -> None:
 
 
 @dg.op
-def die_talking() -> None:
+def die_talking(context: dg.OpExecutionContext) -> None:
+    context.log.info("about to die")
     print("last words")
     threading.Event().wait(3.0)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -71,4 +77,4 @@ def talking_for_long() -> None:
     talk_for_long()
 
 
-defs = dg.Definitions(jobs=[talking, talking_from_everywhere, dying, talking_for_long])
+defs = dg.Definitions(jobs=[talking, talking_in_process, talking_from_everywhere, dying, talking_for_long])

@@ -15,8 +15,9 @@ from orchord.api.state import Holding
 from orchord.compute_logs import LogStream
 from orchord.instance.printed import FollowedOutput
 
-FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 0.2
+# Lines come in pieces of the shipper's (compute_logs/shipping.py): to look more often would cost much and show little.
+FIRST_PAUSE_SECONDS = 0.15
+LONGEST_PAUSE_SECONDS = 0.25
 KEEP_ALIVE_SECONDS = 15.0
 POSITION = re.compile(r"(\d{1,9})-(\d{1,18})-(\d{1,18})")
 

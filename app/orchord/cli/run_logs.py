@@ -19,6 +19,8 @@ from orchord.cli.progress import new_events
 from orchord.cli.records import event_record
 from orchord.compute_logs import LogStream
 from orchord.events import EventType, StoredEvent
+from orchord.instance.printed import has_settled
+from orchord.runs import AttemptStatus
 
 if TYPE_CHECKING:
     from orchord.instance import OrchordInstance
@@ -60,6 +62,7 @@ class StepOutputs:
     """Reads what the attempts of one run printed, each byte once."""
 
     def __init__(self, instance: OrchordInstance, run_id: str) -> None:
+        self._instance = instance
         self._manager = instance.compute_log_manager
         self._run_id = run_id
         self._attempts: dict[str, int] = {}
@@ -98,12 +101,21 @@ class StepOutputs:
             )
             self._offsets[place] = chunk.next_offset
             data += chunk.data
-            if len(chunk.data) < CHUNK_BYTES:
+            if chunk.is_complete or (len(chunk.data) < CHUNK_BYTES and not (last and self._is_on_its_way(*place))):
                 break
         if not last:
             data, _, half = data.rpartition(b"\n") if b"\n" in data else (b"", b"", data)
             self._halves[place] = half
         return data.decode(errors="replace").splitlines()
+
+
+    def _is_on_its_way(self, step_key: str, attempt: int, stream: LogStream) -> bool:
+        """Wait a moment if more of an attempt that has just ended on another machine may come; return whether."""
+        found = self._instance.storage.attempts.find(self._run_id, step_key, attempt)
+        if found is None or found.status is AttemptStatus.RUNNING or has_settled(self._instance, found):
+            return False
+        time.sleep(FOLLOW_SECONDS)
+        return True
 
 
 def _events(instance: OrchordInstance, run_id: str, printed: StepOutputs | None, follow: bool) -> Iterator[StoredEvent]:

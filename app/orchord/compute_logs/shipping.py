@@ -101,8 +101,8 @@ class Shipper:
             self._adopt_at = time.monotonic() + ADOPT_SECONDS
             self._adopt()
         for folder in self._folders:
-            for entry, path in folder.entries().items():
-                if entry not in self._tails and (name := StreamName.of_path(path)) is not None:
+            for entry, path in folder.entries(self._tails).items():
+                if (name := StreamName.of_path(path)) is not None:
                     self._tails[entry] = Tail(entry, path, name, self._max_bytes)
         for tail in self._tails.values():
             tail.look(is_last=is_last)

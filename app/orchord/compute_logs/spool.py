@@ -11,6 +11,7 @@ import itertools
 import logging
 import os
 import stat
+from collections.abc import Container
 from contextlib import suppress
 
 SPOOL_FOLDER = ".spool"
@@ -71,13 +72,14 @@ class SpoolFolder:
             return False
         return True
 
-    def entries(self) -> dict[str, str]:
-        """Return the path of each announced file by the entry that names it."""
+    def entries(self, known: Container[str] = ()) -> dict[str, str]:
+        """Return the path of each announced file by the entry that names it, but for those that are known."""
         found: dict[str, str] = {}
         with suppress(OSError), os.scandir(self.folder) as entries:
             for entry in entries:
-                with suppress(OSError):
-                    found[entry.path] = os.readlink(entry.path)
+                if entry.path not in known:
+                    with suppress(OSError):
+                        found[entry.path] = os.readlink(entry.path)
         return found
 
     def close(self) -> None:

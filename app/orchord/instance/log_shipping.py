@@ -72,7 +72,9 @@ def keep_what_is_live(
             if step_key in (None, name.step_key) and attempt in (None, name.attempt):
                 data = _all_of(manager, name)
                 manager.keep_bytes(name, data)
-                manager.live.drop([name])
+                if manager.takes_files:
+                    # Else they were kept in a folder of this machine, which need not be that of the readers.
+                    manager.live.drop([name])
                 kept += 1
     except (UnavailableError, OSError) as error:
         logger.warning("What steps of run %s printed on a machine that is gone is not kept: %s", run_id, error)
