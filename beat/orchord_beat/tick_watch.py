@@ -70,7 +70,7 @@ class TickWatch:
         found = self.instance.storage.ticks.open(TICKS_PER_LOOK, now - QUIET)
         if len(found) == TICKS_PER_LOOK:
             # What waits for workers that are not there may be any number, and would hide all that came after it.
-            served = {worker.location for worker in workers if worker.queues}
+            served = {worker.location for worker in workers if worker.takes_ticks}
             known = {tick.tick_id for tick in found}
             more = self.instance.storage.ticks.open(TICKS_PER_LOOK, now - QUIET, served)
             found += [tick for tick in more if tick.tick_id not in known]
