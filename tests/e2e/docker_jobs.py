@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import threading
 from pathlib import Path
 
 from orchord import (
@@ -82,7 +82,7 @@ def retried_in_docker():
 def takes_long(config: Files) -> None:
     marks = Path(config.folder)
     (marks / f"started-{os.uname().nodename}").touch()
-    time.sleep(config.seconds)
+    threading.Event().wait(config.seconds)
 
 
 @job(executor_def=docker_executor)
@@ -125,7 +125,7 @@ def one_op_in_docker():
 def one_of_many(config: Files) -> str:
     with (Path(config.folder) / "starts").open("a") as starts:
         starts.write(f"{config.count}\n")
-    time.sleep(config.seconds)
+    threading.Event().wait(config.seconds)
     return os.uname().nodename
 
 
@@ -137,7 +137,7 @@ def ten_in_docker():
 
 @op
 def naps() -> None:
-    time.sleep(0.2)
+    threading.Event().wait(0.2)
 
 
 @job(executor_def=docker_executor)

@@ -15,7 +15,6 @@ from typing import Any
 
 import docker
 import docker.errors
-import requests.exceptions
 
 from orchord_workers.containers.docker_kills import Kills
 from orchord_workers.containers.docker_settings import HOME_VARIABLES, DockerSettings, docker_settings
@@ -36,7 +35,6 @@ RECONNECT_SECONDS = 1.0
 # Where an instance file is laid into an image that says nothing of one.
 HOME_IN_CONTAINER = "/opt/orchord"
 _WATCHED = ["die", "destroy", "start"]
-_AWAY = (requests.exceptions.ConnectionError, requests.exceptions.Timeout)
 
 
 class DockerPlatform(Platform):
@@ -145,7 +143,7 @@ class DockerPlatform(Platform):
 
     def tail(self, name: str, lines: int) -> str:
         """Return the last lines of stdout and stderr."""
-        raw = b""
+        raw: bytes = b""
         with engine_errors(f"read the log of {name}"), unless_absent():
             raw = self._api.logs(name, stdout=True, stderr=True, tail=lines)
         return raw.decode(errors="replace")
@@ -196,7 +194,7 @@ class DockerPlatform(Platform):
             self._api.start(spec.name)
         except BaseException:
             # Else it would stand in the way of the next try. One that runs already is left alone.
-            with contextlib.suppress(docker.errors.APIError, *_AWAY):
+            with contextlib.suppress(docker.errors.APIError, OSError):
                 if self._api.inspect_container(spec.name)["State"]["Status"] == "created":
                     self._api.remove_container(spec.name, v=True)
             raise
@@ -277,14 +275,15 @@ def engine_errors(doing: str) -> Iterator[None]:
     """Turn what the client raises into the port's error."""
     try:
         yield
-    except _AWAY as error:
-        raise PlatformError(f"The Docker Engine cannot be reached to {doing}: {error}", is_passing=True) from error
     except docker.errors.APIError as error:
         # Refusals are final; what the engine itself failed at may go well the next time.
         is_passing = error.status_code in (429, 500, 502, 503, 504)
         raise PlatformError(f"Docker refused to {doing}: {said_by(error)}", is_passing=is_passing) from error
     except docker.errors.DockerException as error:
         raise PlatformError(f"Docker's client could not {doing}: {error}") from error
+    except OSError as error:
+        # The client's own errors of connections and time-outs are of this family.
+        raise PlatformError(f"The Docker Engine cannot be reached to {doing}: {error}", is_passing=True) from error
 
 
 @contextlib.contextmanager
