@@ -28,6 +28,8 @@ _THREADS = "each tick runs in a process of its own in any case, so that it can b
 _SUBMITTERS = "the runs of a tick are recorded in one transaction, without threads"
 _USER_CODE = "runs are dequeued without asking user code, so that nothing of it can fail"
 
+_CELERY = "the section celery says it for all launchers"
+
 # Single keys, by their path, that change nothing.
 _KEYS_WITHOUT_EFFECT: Mapping[str, str] = {
     "sensors.use_threads": _THREADS,
@@ -40,6 +42,12 @@ _KEYS_WITHOUT_EFFECT: Mapping[str, str] = {
     "by one, up to three times each",
     "run_monitoring.poll_interval_seconds": "unfinished runs are looked at every second",
     "run_monitoring.cancellation_thread_poll_interval_seconds": "every worker looks for cancellations each 2 seconds",
+    "run_launcher.config.backend": _CELERY,
+    "run_launcher.config.broker": _CELERY,
+    "run_launcher.config.config_source": _CELERY,
+    "run_launcher.config.include": _CELERY,
+    "run_launcher.config.retries": "the executor's config says whether steps are retried",
+    "run_launcher.config.fail_pod_on_run_failure": "a pod has done its work when the run's end is stored",
     "run_coordinator.config.max_user_code_failure_retries": _USER_CODE,
     "run_coordinator.config.user_code_failure_retry_delay": _USER_CODE,
     "run_queue.max_user_code_failure_retries": _USER_CODE,

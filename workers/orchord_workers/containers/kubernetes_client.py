@@ -121,6 +121,7 @@ class Cluster:
             Gone: the resource version is too old.
             Refused: the connection is lost, or was not to be had.
         """
+        self._pace.wait()
         with refusals_told(what):
             response = function(
                 *arguments,

@@ -11,7 +11,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +43,8 @@ class Mirror:
         self._lock = threading.Lock()
         self._jobs: dict[str, JobFacts] = {}
         self._pods: dict[str, dict[str, PodFacts]] = {}
+        # Of all that was seen and is not forgotten: whose a container was is asked when nothing of it is left.
+        self._labels: dict[str, Mapping[str, str]] = {}
         # Containers whose pod went after it had begun and before it had ended: what comes after is a second one.
         self._lost: set[str] = set()
 
@@ -70,12 +72,14 @@ class Mirror:
         with self._lock:
             if kind == "jobs":
                 job = job_facts(item)
+                self._labels[job.container] = job.labels
                 if change == "DELETED":
                     self._jobs.pop(job.container, None)
                 else:
                     self._jobs[job.container] = job
                 return job.container
             pod = pod_facts(item)
+            self._labels[pod.container] = pod.labels
             self._pods.setdefault(pod.container, {})[pod.uid] = pod
             if change == "DELETED":
                 self._drop_pod(pod.container, pod.uid)
@@ -86,8 +90,10 @@ class Mirror:
         with self._lock:
             job, pods = self._jobs.get(name), self._pods.get(name, {}).values()
             if name in self._lost and (job is None or job.failed != "DeadlineExceeded"):
-                return ContainerState(name, job.labels if job else {}, Phase.GONE, reason=POD_DELETED)
-            return state_of(name, job, pods, now=utc_now())
+                state = ContainerState(name, {}, Phase.GONE, reason=POD_DELETED)
+            else:
+                state = state_of(name, job, pods, now=utc_now())
+            return replace(state, labels=self._labels.get(name, {}))
 
     def has_lost(self, name: str) -> bool:
         """Return whether a container's pod went while it ran."""
@@ -112,6 +118,7 @@ class Mirror:
         with self._lock:
             if name not in self._jobs and not self._pods.get(name):
                 self._pods.pop(name, None)
+                self._labels.pop(name, None)
                 self._lost.discard(name)
 
     def _drop_pod(self, name: str, uid: str) -> None:
@@ -141,6 +148,8 @@ class Watcher:
         self._changed: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._told: dict[str, ContainerState] = {}
         self._streams: dict[tuple[str, str | None], tuple[threading.Thread, WatchStream]] = {}
+        # By kind and namespace, each of one thread alone.
+        self._versions: dict[tuple[str, str | None], str] = {}
         self._stopped = threading.Event()
 
     def run(self, on_change: Callable[[ContainerState], None], stopped: threading.Event) -> None:
@@ -181,12 +190,11 @@ class Watcher:
             self._mirror.forget(name)
         elif not was_over:
             self._told[name] = state
-        labels = state.labels or (before.labels if before is not None else {})
-        # Its end is told once; what follows is that it is removed.
-        if was_over or before == state or not labels:
+        # Its end is told once; what follows is that it is removed. Without labels nobody knows it any more.
+        if was_over or before == state or not state.labels:
             return
         try:
-            on_change(replace(state, labels=labels))
+            on_change(state)
         except Exception:  # boundary: what the watchman does with a change must not end the watch
             logger.exception("What happened to container %s was not attended to", name)
 
@@ -204,41 +212,46 @@ class Watcher:
 
     def _follow(self, kind: str, namespace: str | None, stream: WatchStream) -> None:
         """Keep one watch open; of what is lost in between, the list tells."""
-        version: str | None = None
-        pause = FIRST_PAUSE_SECONDS
+        place, pause = (kind, namespace), FIRST_PAUSE_SECONDS
         while not self._stopped.is_set():
             try:
-                if version is None:
-                    version = self._list(kind, namespace)
-                version = self._read_on(kind, namespace, version, stream)
-                pause = FIRST_PAUSE_SECONDS
+                if place not in self._versions:
+                    self._list(kind, namespace)
+                begun = time.monotonic()
+                self._read_on(kind, namespace, stream)
+                if time.monotonic() - begun >= FIRST_PAUSE_SECONDS:
+                    pause = FIRST_PAUSE_SECONDS
+                    continue
+                # Ended at once, by a proxy or a server that is going down: not asked again in the same moment.
+                self._stopped.wait(pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             except Gone:
-                version = None
+                self._versions.pop(place, None)
             except PlatformError as error:
                 if self._stopped.is_set():
                     return
                 level = logging.WARNING if pause > FIRST_PAUSE_SECONDS else logging.INFO
                 logger.log(level, "The watch of %s is interrupted, and made again in %.1f s: %s", kind, pause, error)
                 if isinstance(error, Refused) and error.status in (400, 403, 404):
-                    version = None
+                    self._versions.pop(place, None)
                 self._stopped.wait(pause * random.uniform(0.75, 1.25))
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    def _list(self, kind: str, namespace: str | None) -> str:
+    def _list(self, kind: str, namespace: str | None) -> None:
         found = list_objects(self._cluster, kind, namespace, self._selector)
         for name in self._mirror.replace(kind, namespace, found["items"]):
             self._changed.put(name)
-        return str(found["metadata"]["resourceVersion"])
+        self._versions[kind, namespace] = str(found["metadata"]["resourceVersion"])
 
-    def _read_on(self, kind: str, namespace: str | None, version: str, stream: WatchStream) -> str:
+    def _read_on(self, kind: str, namespace: str | None, stream: WatchStream) -> None:
         function, arguments = _lister(self._cluster, kind, namespace)
-        options = {"label_selector": self._selector, "resource_version": version}
+        options = {"label_selector": self._selector, "resource_version": self._versions[kind, namespace]}
         for change in self._cluster.follow(f"watch {kind}", stream, function, *arguments, **options):
             item = change["object"]
-            version = item["metadata"]["resourceVersion"]
             if change["type"] != "BOOKMARK":
                 self._changed.put(self._mirror.apply(kind, change["type"], item))
-        return version
+            # With each change: a connection that is lost right after it is made up for from here.
+            self._versions[kind, namespace] = item["metadata"]["resourceVersion"]
 
 
 def list_objects(cluster: Cluster, kind: str, namespace: str | None, selector: str, **options: Any) -> dict[str, Any]:

@@ -21,6 +21,8 @@ SETTINGS_TAGS: Mapping[Place, str] = {
     Place.ECS: "orchord/ecs",
 }
 RAW_K8S_TAG = "dagster-k8s/config"
+# The older tag, for one part of it.
+RESOURCES_K8S_TAG = "dagster-k8s/resource_requirements"
 ECS_TAGS = "ecs/"
 # Under this name an ECS task's settings have the run's own tags, some of which the launcher's config may propagate.
 RUN_TAGS_KEY = "orchord/run_tags"
@@ -82,6 +84,8 @@ def _layers_of_executor(run: Run, place: Place) -> list[Mapping[str, Any]]:
 
 def _layers_of_tags(tags: Mapping[str, Any], place: Place, raw_key: str) -> list[Mapping[str, Any]]:
     layers: list[Mapping[str, Any]] = []
+    if place is Place.KUBERNETES and RESOURCES_K8S_TAG in tags:
+        layers.append({"resources": _mapping(RESOURCES_K8S_TAG, tags[RESOURCES_K8S_TAG])})
     if place is Place.KUBERNETES and RAW_K8S_TAG in tags:
         layers.append({raw_key: _mapping(RAW_K8S_TAG, tags[RAW_K8S_TAG])})
     name = SETTINGS_TAGS.get(place)
