@@ -127,12 +127,7 @@ class DockerPlatform(Platform):
                     pause = RECONNECT_SECONDS
                     for event in events:
                         self._tell_of(event, tell)
-            except (
-                PlatformError,
-                docker.errors.DockerException,
-                requests.exceptions.RequestException,
-                OSError,
-            ) as error:
+            except (PlatformError, docker.errors.DockerException, OSError) as error:
                 if not stopped.is_set() and not self._is_closed:
                     logger.warning("The events of the Docker Engine are lost for now: %s", error)
             except Exception:  # boundary: our own faults, and whatever the client raises on a closed stream
