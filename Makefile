@@ -5,7 +5,7 @@ EXTRAS ?= dev,test
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo up down test check format bench bench-daemon bench-stores chaos clean
+.PHONY: help setup demo up down test check format bench bench-daemon bench-logs bench-stores chaos clean
 
 help:
 	@echo "make demo    run the numbers job as a Celery chord through the REST API and print its result"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench   measure against the bare Celery canvas; PEER=dagster measures Dagster too"
 	@echo "make chaos   kill and freeze everything under 5 x 100 runs; print what was lost (nothing)"
 	@echo "make bench-daemon  measure queue, clock, sensors and recovery"
+	@echo "make bench-logs  measure how soon printed lines are seen"
 	@echo "make bench-stores  measure the memory that a value of 1 GiB takes on its way to S3"
 	@echo "make clean   remove .venv, caches and built files"
 
@@ -57,6 +58,9 @@ bench: $(STAMP)
 
 bench-daemon: $(STAMP)
 	$(BIN)/python benchmarks/daemon.py
+
+bench-logs: $(STAMP)
+	$(BIN)/python benchmarks/logs.py
 
 bench-stores: $(STAMP)
 	$(BIN)/python benchmarks/stores.py

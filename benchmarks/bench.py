@@ -21,6 +21,7 @@ from typing import Any
 
 import psycopg2
 from dagster_stack import DagsterStack, ensure_venv
+from logs import capture_seconds
 from measures import Samples, alternate
 from report import markdown, rows, show
 from rich.console import Console
@@ -117,6 +118,10 @@ class Bench:
         self.samples["in_process"] = {"orchord": in_process.as_milliseconds()}
         self.values["in_process"] = in_process.median * 1000
         self.details["in_process"] = f"p95 {in_process.p95 * 1000:.1f} ms"
+        capture = capture_seconds(self.scaled(2000))
+        self.samples["capture"] = {"orchord": capture.as_milliseconds()}
+        self.values["capture"] = capture.median * 1000
+        self.details["capture"] = f"p95 {capture.p95 * 1000:.3f} ms"
         alone = time_import(Path(sys.executable), "import orchord", self.scaled(20))
         used = time_import(Path(sys.executable), "from orchord import Definitions, asset, job, op", self.scaled(20))
         self.samples["import"] = {"alone": alone.as_milliseconds(), "with_names": used.as_milliseconds()}

@@ -41,6 +41,7 @@ MEASURES = (
     Measure("dagster", "trigger to end of the numbers job, Dagster / Orchord", 100, 250, at_most=False),
     Measure("memory", "memory at rest (servers, daemon, worker), Orchord / Dagster", 0.5, 0.5),
     Measure("in_process", "execute_in_process of the numbers job", 20, 5, unit=" ms"),
+    Measure("capture", "capture of one step's output, by descriptors, with one line printed", 1, 0.2, unit=" ms"),
     Measure(
         "import", "import orchord, with op, job, asset and Definitions, in a fresh interpreter", 250, 100, unit=" ms"
     ),
