@@ -196,6 +196,8 @@ def test_what_the_engine_refuses_is_told_and_leaves_nothing(
 def test_an_engine_that_is_away_is_a_passing_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
     with contextlib.closing(DockerPlatform({})) as platform:
-        with pytest.raises(PlatformError, match="The Docker Engine cannot be reached to start container c") as raised:
+        with pytest.raises(
+            PlatformError, match="The Docker Engine cannot be reached: .* Start it, or correct DOCKER_HOST"
+        ) as raised:
             platform.start(ContainerSpec(name="c", command=["true"], labels={}, image=IMAGE))
     assert raised.value.is_passing

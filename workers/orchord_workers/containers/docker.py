@@ -45,16 +45,29 @@ class DockerPlatform(Platform):
     """
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        try:
-            self._client = docker.from_env(timeout=TIMEOUT_SECONDS, version="1.41")
-        except docker.errors.DockerException as error:
-            raise PlatformError(f"No Docker Engine can be spoken to: {error} Correct DOCKER_HOST.") from error
-        self._api = self._client.api
+        self._made: docker.DockerClient | None = None
+        self._making = threading.Lock()
         self._kills = Kills(self._kill)
         self._images_with_home: dict[str, bool] = {}
         self._stream: Any = None
         self._stream_lock = threading.Lock()
         self._is_closed = False
+
+    @property
+    def _client(self) -> Any:
+        """The client, made when the engine first answers: it agrees with it on a version."""
+        with self._making:
+            if self._made is None:
+                try:
+                    self._made = docker.from_env(timeout=TIMEOUT_SECONDS)
+                except docker.errors.DockerException as error:
+                    text = f"The Docker Engine cannot be reached: {error} Start it, or correct DOCKER_HOST."
+                    raise PlatformError(text, is_passing=True) from error
+            return self._made
+
+    @property
+    def _api(self) -> Any:
+        return self._client.api
 
     def start(self, spec: ContainerSpec) -> None:
         """Create a container and start it, unless one of its name is there.
@@ -151,7 +164,8 @@ class DockerPlatform(Platform):
                 with contextlib.suppress(Exception):
                     self._stream.close()
         self._kills.close()
-        self._client.close()
+        if self._made is not None:
+            self._made.close()
 
     def _create(self, spec: ContainerSpec, settings: DockerSettings, image: str) -> None:
         options = dict(settings.options)

@@ -21,6 +21,7 @@ from orchord.spi import (
     Event,
     EventType,
     LaunchKey,
+    NotFoundError,
     OrchordInstance,
     Part,
     PartStatus,
@@ -117,7 +118,11 @@ class Starter(StepRunner):
         if any(part.status is PartStatus.FAILED for part in parts):
             self._skip_for_failed_parts(message, parts)
             return
-        context = self.contexts.read(message.run_id)
+        try:
+            context = patiently(lambda: self.contexts.read(message.run_id))
+        except NotFoundError as error:
+            logger.info("Ignored %s: %s", message.task_id, error)
+            return
         with self._started.going_on(LaunchKey(message.run_id, message.step_key, message.attempt)):
             wanted = self.claim_of(message)
             gates = gates_of(executor_config(context.run), context.plan)
@@ -135,7 +140,10 @@ class Starter(StepRunner):
             number: Which try this is.
             is_running: Whether a container of this run is there already.
         """
-        run = self.instance.storage.runs.get(run_id)
+        run = self.instance.storage.runs.find(run_id)
+        if run is None:
+            logger.info("Ignored a message for run %s, which was deleted", run_id)
+            return
         if run.status.is_terminal or run.status is RunStatus.CANCELING or is_running(run_id):
             logger.info("Ignored a message for run %s: it is %s, or its container runs", run_id, run.status)
             return
