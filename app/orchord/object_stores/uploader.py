@@ -24,6 +24,7 @@ from orchord.settings import child_environment
 _LENGTH_BYTES = 8
 _STOP_SECONDS = 5.0
 _LOOK_SECONDS = 5.0
+_LOOKS_BEFORE_END = 24
 # What a bucket may raise; the name goes over the pipe.
 _ERRORS: dict[str, type[Exception]] = {
     one.__name__: one for one in (FileNotFoundError, PermissionError, ConnectionError, ImportError, OSError, ValueError)
@@ -31,7 +32,7 @@ _ERRORS: dict[str, type[Exception]] = {
 
 
 class Uploader:
-    """A bucket whose objects are changed by a child process. It is started when first needed, and when it has died.
+    """A bucket whose objects are changed by a child process. It is started when needed, and ends when it is not.
 
     Every method may be called by several threads; one request is carried out after another.
 
@@ -41,8 +42,9 @@ class Uploader:
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
+        self._is_closing = False
         self._process: subprocess.Popen[bytes] | None = None
-        self._started_by = 0
+        self._owner = os.getpid()
 
     def put(self, key: str, data: Path | bytes) -> None:
         """Store an object; a file is read by the child."""
@@ -58,42 +60,68 @@ class Uploader:
         self._ask("delete_prefix", prefix, {})
 
     def close(self) -> None:
-        """End the process; it comes back when needed."""
-        with self._lock:
+        """End the process, also in the middle of a request that takes long; it comes back when needed."""
+        self._leave_to_parent()
+        process, self._is_closing = self._process, True
+        if not self._lock.acquire(timeout=_STOP_SECONDS):
+            if process is not None:
+                process.kill()
+            self._lock.acquire()
+        try:
             self._end()
+        finally:
+            self._is_closing = False
+            self._lock.release()
 
     def _ask(self, deed: str, key: str, arguments: dict[str, Any]) -> Any:
+        self._leave_to_parent()
         with self._lock:
-            try:
-                answer = self._exchange([deed, key, arguments])
-            except (OSError, EOFError) as error:
-                self._end()
-                raise ConnectionError(
-                    f"The process that uploads to {self._settings.url} ended while it was asked to {deed} {key}."
-                ) from error
+            answer = self._answer([deed, key, arguments])
         if answer[0] == "ok":
             return answer[1]
         raise _ERRORS.get(answer[1], OSError)(answer[2])
 
-    def _exchange(self, request: list[Any]) -> Any:
-        process = self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        _send(process.stdin, request)
-        return _receive(process.stdout)
+    def _answer(self, request: list[Any]) -> Any:
+        for is_last in (False, True):
+            try:
+                process = self._running()
+                assert process.stdin is not None
+                assert process.stdout is not None
+                _send(process.stdin, request)
+                return _receive(process.stdout)
+            except (OSError, EOFError) as error:
+                # It may have ended just now, for want of requests; each of them may be made twice.
+                self._end()
+                if is_last or self._is_closing:
+                    raise ConnectionError(
+                        f"The process that uploads to {self._settings.url} ended while it was asked to {request[0]} "
+                        f"{request[1]}."
+                    ) from error
+        raise AssertionError("the last time returns or raises")
+
+    def _leave_to_parent(self) -> None:
+        """A fork has its parent's process and pipes, and a lock that a thread may hold which it has not."""
+        if self._owner == os.getpid():
+            return
+        process, self._process = self._process, None
+        self._lock, self._is_closing, self._owner = threading.Lock(), False, os.getpid()
+        if process is not None:
+            _close_pipes(process)
+            # It is no child of this process: nobody here is to wait for it.
+            process.returncode = 0
 
     def _running(self) -> subprocess.Popen[bytes]:
-        # A forked child has its parent's pipes, and must not speak in between.
-        if self._process is None or self._started_by != os.getpid() or self._process.poll() is not None:
+        if self._process is None or self._process.poll() is not None:
             self._end()
+            # Without buffers: they have locks, which a fork would take along as they are.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                bufsize=0,
                 env=child_environment(),
                 start_new_session=True,
             )
-            self._started_by = os.getpid()
             assert self._process.stdin is not None
             _send(self._process.stdin, [msgspec.to_builtins(self._settings), os.getpid()])
         return self._process
@@ -102,12 +130,7 @@ class Uploader:
         process, self._process = self._process, None
         if process is None:
             return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        if self._started_by != os.getpid():
-            return
+        _close_pipes(process)
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -115,24 +138,39 @@ class Uploader:
             process.wait()
 
 
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+
+
 def _send(pipe: IO[bytes], message: Any) -> None:
     data = msgspec.msgpack.encode(message)
-    pipe.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
-    pipe.flush()
+    rest = memoryview(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+    while rest:
+        rest = rest[pipe.write(rest) :]
 
 
 def _receive(pipe: IO[bytes]) -> Any:
-    length = pipe.read(_LENGTH_BYTES)
-    if len(length) < _LENGTH_BYTES:
-        raise EOFError
-    data = pipe.read(int.from_bytes(length, "big"))
-    return msgspec.msgpack.decode(data)
+    length = int.from_bytes(_exactly(pipe, _LENGTH_BYTES), "big")
+    return msgspec.msgpack.decode(_exactly(pipe, length))
+
+
+def _exactly(pipe: IO[bytes], count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        piece = pipe.read(count - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return bytes(data)
 
 
 def main() -> None:
     """Carry out what is asked on standard input until it ends, or the process that asked has."""
     # What libraries print must not come between the answers.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     requests = os.fdopen(sys.stdin.fileno(), "rb", buffering=0)
     raw_settings, parent = _receive(requests)
@@ -162,11 +200,13 @@ def _done(bucket: Bucket, deed: str, key: str, arguments: dict[str, Any]) -> int
 
 
 def _waits_for(requests: IO[bytes], parent: int) -> bool:
-    """Wait for a request; False once the parent is gone: its forked children hold the pipe open."""
-    while not select.select([requests], [], [], _LOOK_SECONDS)[0]:
+    """Wait for a request; False once none has come for long, or the parent is gone: its forks hold the pipe open."""
+    for _ in range(_LOOKS_BEFORE_END):
+        if select.select([requests], [], [], _LOOK_SECONDS)[0]:
+            return True
         if os.getppid() != parent:
             return False
-    return True
+    return False
 
 
 if __name__ == "__main__":

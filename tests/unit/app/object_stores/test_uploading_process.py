@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from orchord.object_stores import bucket as buckets
+from orchord.object_stores import uploader as uploading
 from orchord.object_stores.bucket import Bucket
 from orchord.object_stores.s3 import s3_settings
 from orchord.object_stores.settings import StoreSettings
@@ -55,6 +58,55 @@ def test_its_errors_are_those_of_a_bucket(settings: StoreSettings, tmp_path: Pat
     uploader = Uploader(msgspec.structs.replace(settings, options=wrong))
     with pytest.raises(PermissionError, match="Check the credentials"):
         uploader.put("key", b"x")
+    uploader.close()
+
+
+def test_bytes_larger_than_a_pipe_arrive_whole(settings: StoreSettings, seaweedfs_bucket) -> None:
+    uploader, data = Uploader(settings), os.urandom(3_000_000)
+    uploader.put("key", data)
+    uploader.close()
+    assert seaweedfs_bucket.body("key") == data
+
+
+def test_it_can_be_closed_while_a_request_hangs(settings: StoreSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploading, "_STOP_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        options = {**settings.options, "endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        uploader = Uploader(msgspec.structs.replace(settings, options=options))
+        errors: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                uploader.size("key")
+            except ConnectionError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        connection, _ = silent.accept()
+        uploader.close()
+        thread.join(30)
+        connection.close()
+    assert "ended while it was asked to size key" in str(errors[0])
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_has_a_process_of_its_own_though_its_parent_is_in_the_middle_of_a_request(
+    settings: StoreSettings,
+) -> None:
+    uploader = Uploader(settings)
+    uploader.put("key", b"x")
+    assert uploader._process is not None
+    own = uploader._process.pid
+    with uploader._lock:
+        child = os.fork()
+        if not child:
+            uploader.put("of-the-fork", b"xyz")
+            uploader.close()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert uploader.size("of-the-fork") == 3
+    assert uploader._process.pid == own
     uploader.close()
 
 
