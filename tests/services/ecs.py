@@ -56,6 +56,7 @@ class EcsOnDocker:
         self.requests: list[str] = []
         # What one of these would answer, were the cluster full.
         self.refusals: list[dict[str, str]] = []
+        self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._containers: dict[str, Any] = {}
         self._run_task, self._stop_task = backend.run_task, backend.stop_task
@@ -109,11 +110,12 @@ class EcsOnDocker:
 
     def close(self) -> None:
         """Remove all containers, and give moto its own ways back."""
+        self._closing.set()
         for container in list(self._containers.values()):
             with contextlib.suppress(APIError):
                 container.remove(force=True)
         for thread in self._threads:
-            thread.join(30)
+            thread.join(60)
         for name in ("run_task", "stop_task", "describe_tasks", "list_tasks"):
             del self.backend.__dict__[name]
 
@@ -145,6 +147,10 @@ class EcsOnDocker:
             task.last_status = "STOPPED"
             return
         self._containers[task.id] = container
+        if self._closing.is_set():
+            # Started while the test ended.
+            with contextlib.suppress(APIError):
+                container.remove(force=True)
         own.last_status = task.last_status = "RUNNING"
         if task.desired_status == "STOPPED":
             _stopped(container)

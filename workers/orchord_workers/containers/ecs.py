@@ -137,25 +137,21 @@ class EcsPlatform(Platform):
                 self._removed.add(task.arn)
 
     def list(self, owner: str) -> States:
-        """Return every task of an owner that has not been removed."""
-        with told("ECS does not list its tasks"):
-            states = self._described(self._arns(owner))
-        with self._lock:
-            self._owners_read.add(owner)
-        return [state for state in states if state.labels.get(OWNER_LABEL) == owner]
+        """Return every task of an owner that has not been removed, and whose host was not taken away."""
+        return [state for state in self._listed(owner) if state.phase is not Phase.GONE]
 
     def watch(self, owner: str, on_change: Callable[[ContainerState], None], stopped: threading.Event) -> None:
         """Tell of each change until ``stopped`` is set, or the platform is closed."""
-        told: dict[str, ContainerState] = {}
+        seen: dict[str, ContainerState] = {}
         pause, listed_at = FIRST_PAUSE_SECONDS, float("-inf")
         while not (stopped.is_set() or self._closed.is_set()):
             try:
                 if time.monotonic() - listed_at >= LIST_EACH_SECONDS:
-                    states = self.list(owner)
+                    states = self._listed(owner)
                     listed_at = time.monotonic()
                 else:
                     states = self._known_states(owner)
-                changed = self._tell(states, told, on_change)
+                changed = self._tell(states, seen, on_change)
                 pause = FIRST_PAUSE_SECONDS if changed else min(pause * 1.3, LONGEST_PAUSE_SECONDS)
             except PlatformError as error:
                 pause = min(pause * 2, 6 * LONGEST_PAUSE_SECONDS)
@@ -207,21 +203,24 @@ class EcsPlatform(Platform):
     def _tell(
         self,
         states: States,
-        told: dict[str, ContainerState],
+        seen: dict[str, ContainerState],
         on_change: Callable[[ContainerState], None],
     ) -> bool:
         """Tell of what is not as it was told; return whether there was any."""
         changed = False
         now = {state.name: state for state in states}
         for name, state in now.items():
-            if told.get(name) != state:
+            if seen.get(name) != state:
                 changed = True
-                told[name] = state
+                seen[name] = state
                 on_change(state)
+                if state.phase is Phase.GONE:
+                    # Nobody takes away what is gone.
+                    self.remove(name)
         with self._lock:
             known = set(self._known)
-        for name in [name for name in told if name not in now]:
-            before = told.pop(name)
+        for name in [name for name in seen if name not in now]:
+            before = seen.pop(name)
             # A task that was taken away by `remove` is over, and nothing of it is missing.
             if name in known and before.phase in (Phase.PENDING, Phase.RUNNING):
                 changed = True
@@ -235,6 +234,13 @@ class EcsPlatform(Platform):
         while not stopped.is_set() and not self._started_one.wait(min(0.5, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 return
+
+    def _listed(self, owner: str) -> States:
+        with told("ECS does not list its tasks"):
+            states = self._described(self._arns(owner))
+        with self._lock:
+            self._owners_read.add(owner)
+        return [state for state in states if state.labels.get(OWNER_LABEL) == owner]
 
     def _known_states(self, owner: str) -> States:
         with self._lock:
@@ -251,6 +257,7 @@ class EcsPlatform(Platform):
         with self._lock:
             # A task that has just begun may not be listed yet.
             found |= dict.fromkeys(task.arn for task in self._known.values())
+            self._removed &= found.keys()
             return [arn for arn in found if arn not in self._removed]
 
     def _described(self, arns: Arns) -> States:
