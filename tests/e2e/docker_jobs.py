@@ -141,8 +141,8 @@ def naps() -> None:
 
 
 @job(executor_def=docker_executor)
-def hundred_in_docker():
-    for number in range(100):
+def forty_in_docker():
+    for number in range(40):
         naps.alias(f"nap{number}")()
 
 
@@ -168,7 +168,7 @@ defs = Definitions(
         memory_in_docker,
         one_op_in_docker,
         ten_in_docker,
-        hundred_in_docker,
+        forty_in_docker,
         no_image,
     ]
 )

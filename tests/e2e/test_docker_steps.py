@@ -222,11 +222,11 @@ def test_what_a_dead_launcher_worker_had_just_started_is_adopted_and_not_started
     assert len((folder / "starts").read_text().split()) == 10
 
 
-def test_a_hundred_steps_at_most_twenty_at_once_need_few_threads_and_little_time_of_the_launcher_worker(
+def test_many_steps_at_most_twenty_at_once_need_few_threads_of_the_launcher_worker(
     docker_deployment: DockerDeployment,
 ) -> None:
     docker_deployment.start()
-    run_id = docker_deployment.launch("hundred_in_docker", {"limits": {"max_concurrent": 20}})
+    run_id = docker_deployment.launch("forty_in_docker", {"limits": {"max_concurrent": 20}})
     deployment = docker_deployment.deployment
     process = deployment.processes["launcher"].pid
     threads, most_at_once = 0, 0
