@@ -16,7 +16,7 @@ import pytest
 
 import orchord as dg
 
-pytestmark = pytest.mark.bigquery
+pytestmark = [pytest.mark.bigquery, pytest.mark.timeout(300)]
 PROJECT = "orchord-test"
 SPARK_SCRIPT = Path(__file__).parent / "spark_through_bigquery.py"
 
@@ -212,7 +212,7 @@ def spark_report(bigquery_server: str) -> dict[str, Any]:
     pytest.importorskip("pyspark")
     command = [sys.executable, "-W", "ignore", str(SPARK_SCRIPT), bigquery_server]
     environment = {**os.environ, "PYSPARK_PYTHON": sys.executable}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment)
     if "JAVA_GATEWAY_EXITED" in done.stderr:
         pytest.skip("needs Java")
     assert done.returncode == 0, done.stderr[-3000:]
