@@ -66,12 +66,12 @@ class Cluster:
             states = [state for state in self.states(name) if state.phase in phases]
             return next((state for state in states if state.cannot_start == cannot_start), None)
 
-        state = eventually(found, 60)
+        state = eventually(found, 120)
         assert state is not None
         return state
 
     def until_empty(self) -> None:
-        eventually(lambda: not self.platform.list(self.owner), 60, interval_seconds=0.5)
+        eventually(lambda: not self.platform.list(self.owner), 120, interval_seconds=0.5)
 
     def close(self) -> None:
         self.stopped.set()
