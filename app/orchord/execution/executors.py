@@ -161,9 +161,10 @@ class ProcessStarters:
             return SpawnStarter(self._source)
         if method == "fork":
             return ForkStarter(self._source)
-        if self._given is not None:
+        if self._given is not None and not self._given.is_gone:
             return self._given
-        if self._own is None:
+        if self._own is None or self._own.is_gone:
+            self.close()
             self._own = StepTemplate(self._source, loads_anew=True)
         return self._own
 
@@ -211,21 +212,16 @@ def run_by_executor(
 
 
 class _Late:
-    """A starter that is made when the first process is: an executor may start none."""
+    """A starter that is asked for with each process: an executor may start none, and a template may have died."""
 
     def __init__(self, make: Callable[[], ChildStarter]) -> None:
         self._make = make
-        self._made: ChildStarter | None = None
-
-    def _starter(self) -> ChildStarter:
-        self._made = self._made or self._make()
-        return self._made
 
     def sent_source(self) -> StepSource | None:
-        return self._starter().sent_source()
+        return self._make().sent_source()
 
     def start(self) -> Any:
-        return self._starter().start()
+        return self._make().start()
 
     def close(self) -> None:
         """Whoever made the starter closes it."""

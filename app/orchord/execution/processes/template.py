@@ -113,6 +113,16 @@ class StepTemplate:
             raise StartFailedError(f"the process that steps are forked from cannot be started: {error}") from error
         FrameWriter(self._life).write(REQUEST, payload)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the template has died, or was let go of."""
+        try:
+            return not self._life.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def sent_source(self) -> StepSource | None:
         """Return None: the template has it."""
         return None
