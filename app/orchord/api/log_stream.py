@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from orchord.api.models.events import LogEnd, LogPiece
 from orchord.api.state import Holding
@@ -22,10 +22,9 @@ KEEP_ALIVE_SECONDS = 15.0
 POSITION = re.compile(r"(\d{1,9})-(\d{1,18})-(\d{1,18})")
 
 
-def position_of(output: FollowedOutput) -> str:
+def position_of(attempt: int, offsets: Mapping[LogStream, int]) -> str:
     """Return up to where an attempt's streams have been sent: ``attempt-stdout-stderr``."""
-    offsets = output.offsets
-    return f"{output.attempt.attempt}-{offsets.get(LogStream.STDOUT, 0)}-{offsets.get(LogStream.STDERR, 0)}"
+    return f"{attempt}-{offsets.get(LogStream.STDOUT, 0)}-{offsets.get(LogStream.STDERR, 0)}"
 
 
 def read_position(text: str) -> tuple[int, dict[LogStream, int]]:
@@ -57,15 +56,13 @@ def log_stream(wait: Callable[[], FollowedOutput | None], holding: Holding) -> I
                 yield "event: end\ndata: {}\n\n"
                 return
         if output is not None:
+            number, sent = output.attempt.attempt, dict(output.offsets)
             for piece in output.read():
+                sent[piece.stream] = piece.next_offset
                 body = LogPiece.model_construct(
-                    attempt=output.attempt.attempt, stream=piece.stream.value, offset=piece.offset, text=piece.text
+                    attempt=number, stream=piece.stream.value, offset=piece.offset, text=piece.text
                 )
-                text += f"event: output\ndata: {body.model_dump_json()}\n"
-                # Only after the last piece all are sent, so that only it may carry the position.
-                text += "\n"
-            if text:
-                text = f"{text[:-1]}id: {position_of(output)}\n\n"
+                text += f"event: output\nid: {position_of(number, sent)}\ndata: {body.model_dump_json()}\n\n"
         now = time.monotonic()
         if text:
             yield text
@@ -76,7 +73,7 @@ def log_stream(wait: Callable[[], FollowedOutput | None], holding: Holding) -> I
         if output is not None and output.is_over:
             status = output.attempt.status.value
             end = LogEnd.model_construct(attempt=output.attempt.attempt, status=status)
-            yield f"event: end\nid: {position_of(output)}\ndata: {end.model_dump_json()}\n\n"
+            yield f"event: end\nid: {position_of(end.attempt, output.offsets)}\ndata: {end.model_dump_json()}\n\n"
             return
         if holding.pause(max(pause, now - started)):
             return
