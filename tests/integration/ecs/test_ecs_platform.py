@@ -255,7 +255,9 @@ def test_settings_reach_the_request(ecs: EcsCluster, platform: EcsPlatform, laye
     }
     of_run = {"ecs/memory": "2048", "ecs/task_overrides": json.dumps({"taskRoleArn": "arn:other"})}
     tags = {"dagster/partition": "2020-01-01", "not/told": "x"}
-    platform.start(spec("one", layers=[launcher, of_run, {RUN_TAGS_KEY: list(tags.items())}], **{JOB_LABEL: "all settings"}))
+    platform.start(
+        spec("one", layers=[launcher, of_run, {RUN_TAGS_KEY: list(tags.items())}], **{JOB_LABEL: "all settings"})
+    )
     task = only_task(ecs)
     [override] = task["overrides"]["containerOverrides"]
     assert override["name"] == "work"
