@@ -35,14 +35,14 @@ class ADLS2SASToken(Config):
     """A shared access signature."""
 
     credential_type: Literal["sas"] = "sas"
-    token: SecretStr | None = None
+    token: SecretStr | str | None = PydanticField(default=None, union_mode="left_to_right")
 
 
 class ADLS2Key(Config):
     """The key of an account."""
 
     credential_type: Literal["key"] = "key"
-    key: SecretStr | None = None
+    key: SecretStr | str | None = PydanticField(default=None, union_mode="left_to_right")
 
 
 class ADLS2DefaultAzureCredential(Config):

@@ -35,7 +35,9 @@ class GCSResource(ConfigurableResource["GCSResource"]):
 
     project: str | None = PydanticField(default=None, description="The project of the client.")
     service_account_path: str | None = PydanticField(default=None, description="The JSON file of a service account.")
-    service_account_key: SecretStr | None = PydanticField(default=None, description="What such a file holds.")
+    service_account_key: SecretStr | str | None = PydanticField(
+        default=None, union_mode="left_to_right", description="What such a file holds."
+    )
     endpoint_url: str | None = PydanticField(default=None, description="The server, where it is not Google's.")
 
     def settings_of(self, bucket: str) -> StoreSettings:

@@ -46,8 +46,12 @@ class S3Resource(ConfigurableResource["S3Resource"]):
     use_ssl: bool = PydanticField(default=True, description="Whether an endpoint without a scheme is reached by HTTPS.")
     verify: bool | None = PydanticField(default=None, description="Whether certificates are checked; they are.")
     aws_access_key_id: str | None = PydanticField(default=None, description="The access key.")
-    aws_secret_access_key: SecretStr | None = PydanticField(default=None, description="The access key's secret.")
-    aws_session_token: SecretStr | None = PydanticField(default=None, description="The token of a temporary key.")
+    aws_secret_access_key: SecretStr | str | None = PydanticField(
+        default=None, union_mode="left_to_right", description="The access key's secret."
+    )
+    aws_session_token: SecretStr | str | None = PydanticField(
+        default=None, union_mode="left_to_right", description="The token of a temporary key."
+    )
 
     def settings_of(self, bucket: str) -> StoreSettings:
         """Return how to reach a bucket."""
