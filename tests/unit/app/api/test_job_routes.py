@@ -58,6 +58,7 @@ def test_a_job_is_read_with_graph_plan_and_config(client: FlaskClient) -> None:
     job = body(client.get("/api/v1/jobs/numbers"))
     assert job["default_config"] == {"ops": {"load": {"config": {"rows": 3}}}}
     assert job["config_schema"]["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert job["misfits"] == []
     assert [node["name"] for node in job["graph"]["nodes"]] == ["load", "clean"]
     assert job["graph"]["edges"] == [
         {"from_node": "load", "from_output": "result", "to_node": "clean", "to_input": "load"}
