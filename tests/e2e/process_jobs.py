@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def crashes_once(context: dg.OpExecutionContext) -> int:
 
 @dg.op
 def stands_by() -> int:
-    time.sleep(0.5)
+    threading.Event().wait(0.5)
     return 1
 
 
@@ -102,14 +103,14 @@ def crashing():
 @dg.op
 def sleeps(context: dg.OpExecutionContext) -> None:
     while True:
-        time.sleep(0.05)
+        threading.Event().wait(0.05)
 
 
 @dg.op
 def cleans_up() -> None:
     try:
         while True:
-            time.sleep(0.05)
+            threading.Event().wait(0.05)
     finally:
         print("cleaned up", flush=True)
 
@@ -125,7 +126,7 @@ def holds_the_lock() -> None:
 @dg.op(tags={"orchord/isolation": "subprocess"})
 def sleeps_apart() -> None:
     while True:
-        time.sleep(0.05)
+        threading.Event().wait(0.05)
 
 
 @dg.job(executor_def=dg.multiprocess_executor.configured({"max_concurrent": 4}))
@@ -173,7 +174,7 @@ def isolated():
 @dg.op(pool="narrow")
 def narrow() -> tuple[float, float]:
     began = time.time()
-    time.sleep(0.3)
+    threading.Event().wait(0.3)
     return began, time.time()
 
 
@@ -197,7 +198,7 @@ def waits_for_mark(context: dg.OpExecutionContext, number: int) -> int:
     with mark.with_suffix(".pids").open("a") as pids:
         pids.write(f"{os.getpid()}\n")
     while not mark.exists():
-        time.sleep(0.05)
+        threading.Event().wait(0.05)
     return 1
 
 

@@ -8,7 +8,6 @@ import pickle
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +61,7 @@ def leaves() -> None:
 @op
 def waits() -> None:
     while True:
-        time.sleep(0.02)
+        threading.Event().wait(0.02)
 
 
 @op
@@ -70,7 +69,7 @@ def goes_on() -> None:
     while True:
         with contextlib.suppress(ExecutionInterrupted):
             while True:
-                time.sleep(0.02)
+                threading.Event().wait(0.02)
 
 
 @op(timeout_seconds=0.2)
@@ -78,7 +77,7 @@ def is_late() -> None:
     while True:
         with contextlib.suppress(BaseException):
             while True:
-                time.sleep(0.02)
+                threading.Event().wait(0.02)
 
 
 @op
@@ -89,7 +88,7 @@ def asks_for_another_try() -> None:
 @op
 def leaves_a_child_behind() -> None:
     if os.fork() == 0:
-        time.sleep(60)
+        threading.Event().wait(60)
         os._exit(0)
 
 
