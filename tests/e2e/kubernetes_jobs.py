@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import threading
 from pathlib import Path
 
 from orchord import (
@@ -97,7 +97,7 @@ def retried_in_a_job():
 def takes_long(config: Files) -> str:
     with (Path(config.folder) / "starts").open("a") as starts:
         starts.write(f"{config.count}\n")
-    time.sleep(config.seconds)
+    threading.Event().wait(config.seconds)
     return os.uname().nodename
 
 
