@@ -108,7 +108,6 @@ class StepOutputs:
             self._halves[place] = half
         return data.decode(errors="replace").splitlines()
 
-
     def _is_on_its_way(self, step_key: str, attempt: int, stream: LogStream) -> bool:
         """Wait a moment if more of an attempt that has just ended on another machine may come; return whether."""
         found = self._instance.storage.attempts.find(self._run_id, step_key, attempt)

@@ -367,8 +367,10 @@ def test_config_of_the_executor_is_checked_and_without_one_that_of_the_default()
 
     assert plain.resolve_run_config({"execution": {"config": {}}}).execution == {"config": {}}
     assert mistakes(plain, {"execution": {"config": {"max_concurrent": 5}}}) == [
-        "execution.config.max_concurrent: unknown key. Known: backend, broker, config_source, in_process, include, "
-        "multiprocess, priority, retries."
+        (
+            "execution.config.max_concurrent: unknown key. Known: backend, broker, config_source, in_process, include, "
+            "multiprocess, priority, retries."
+        )
     ]
     several = plain.with_executor(multiprocess_executor)
     assert several.resolve_run_config({"execution": {"config": {"max_concurrent": 5}}}).execution == {

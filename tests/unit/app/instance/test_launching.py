@@ -150,7 +150,9 @@ class TestMistakes:
             nothing()
 
         instance.storage.locations.put(make_location("home", job_snapshot(plain)))
-        with pytest.raises(InvalidConfigError, match="execution.config.multiproces: unknown key. Did you mean 'multiprocess'"):
+        with pytest.raises(
+            InvalidConfigError, match="execution.config.multiproces: unknown key. Did you mean 'multiprocess'"
+        ):
             launched(instance, job_name="plain", run_config={"execution": {"config": {"multiproces": {}}}})
         assert launched(instance, job_name="plain").executor == "celery_executor"
 
