@@ -4,8 +4,10 @@ PYTHON ?= python3
 EXTRAS ?= dev,test
 BIN := .venv/bin
 STAMP := .venv/.installed
+# What `make demo` and `make up` need is a small part of it.
+DEMO_STAMP := .venv/.installed-for-demo
 
-.PHONY: help setup demo up down test check format bench bench-daemon bench-logs bench-stores chaos clean
+.PHONY: help setup demo up down test check format bench bench-daemon bench-logs bench-places bench-stores chaos clean
 
 help:
 	@echo "make demo    run the numbers job as a Celery chord through the REST API and print its result"
@@ -16,20 +18,25 @@ help:
 	@echo "make chaos   kill and freeze everything under 5 x 100 runs; print what was lost (nothing)"
 	@echo "make bench-daemon  measure queue, clock, sensors and recovery"
 	@echo "make bench-logs  measure how soon printed lines are seen"
+	@echo "make bench-places  measure what a container costs a step (needs Docker)"
 	@echo "make bench-stores  measure the memory that a value of 1 GiB takes on its way to S3"
 	@echo "make clean   remove .venv, caches and built files"
 
-setup: $(STAMP)
+setup: $(DEMO_STAMP)
 
-$(STAMP): pyproject.toml
+$(DEMO_STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Orchord needs Python 3.11 or newer; '$(PYTHON)' is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
 		{ echo "python3 lacks its venv module. On Debian: apt-get install python3-venv"; rm -rf .venv; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,examples]'
+	@touch $(DEMO_STAMP)
+
+$(STAMP): $(DEMO_STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $(STAMP)
 
-demo: $(STAMP)
+demo: $(DEMO_STAMP)
 	@$(BIN)/python examples/demo.py
 
 up: $(STAMP)
@@ -61,6 +68,9 @@ bench-daemon: $(STAMP)
 
 bench-logs: $(STAMP)
 	$(BIN)/python benchmarks/logs.py
+
+bench-places: $(STAMP)
+	$(BIN)/python benchmarks/places.py
 
 bench-stores: $(STAMP)
 	$(BIN)/python benchmarks/stores.py

@@ -38,7 +38,7 @@ def bigquery_server(tmp_path_factory: pytest.TempPathFactory, lacks: Callable[[s
         except ModuleNotFoundError:
             found = None
         if found is None:
-            lacks("bigquery", f"{package} is not installed; pip install 'orchord[test,bigquery]'")
+            lacks("bigquery", f"{package} is not installed; pip install 'orchord[test-services,bigquery]'")
     subprocess.run([sys.executable, "-c", _INSTALL_EXTENSION], check=True, capture_output=True, timeout=60)
     port = free_port()
     command = [str(Path(sys.executable).with_name("bqemulator")), "start", "--project", PROJECT]
