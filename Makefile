@@ -22,7 +22,7 @@ help:
 	@echo "make bench-stores  measure the memory that a value of 1 GiB takes on its way to S3"
 	@echo "make clean   remove .venv, caches and built files"
 
-setup: $(DEMO_STAMP)
+setup: $(STAMP)
 
 $(DEMO_STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -39,7 +39,7 @@ $(STAMP): $(DEMO_STAMP)
 demo: $(DEMO_STAMP)
 	@$(BIN)/python examples/demo.py
 
-up: $(STAMP)
+up: $(DEMO_STAMP)
 	@$(BIN)/python examples/dev_stack.py up
 
 down:
