@@ -203,7 +203,7 @@ def run_by_executor(
             for _ in executor.execute(given, given.plan) or ():
                 pass
             given.check_is_over()
-        except Exception as error:  # boundary: an executor of the user's own is user code
+        except (Exception, SystemExit) as error:  # boundary: an executor of the user's own is user code
             if not is_own or isinstance(error, UnavailableError):
                 raise
             raise ExecutorFailedError(error_info(error)) from error

@@ -8,6 +8,7 @@ process of its own for any, is in_process.py.
 from __future__ import annotations
 
 import logging
+import math
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -114,6 +115,8 @@ class PlanOrchestrationContext:
         self._turns = Turns(within.plan, within.run)
         self._at_work: dict[str, Turn] = {}
         self._pool_looks: dict[str, float] = {}
+        # Until when the executor has seen what is ready, of the monotonic clock.
+        self._seen_until = -math.inf
         self._ended: list[str] = []
         self._is_refused = False
         self._error: BaseException | None = None
@@ -135,7 +138,7 @@ class PlanOrchestrationContext:
         """The steps that may start now, those of higher priority first. Nothing when the run is to stop."""
         if self._is_stopping:
             return ()
-        now = time.monotonic()
+        now = self._seen_until = time.monotonic()
         turns = [*self._turns.due_retries(now), *self._turns.waiting]
         steps = [self.plan.step(turn.step_key) for turn in turns if self._pool_looks.get(turn.step_key, now) <= now]
         return tuple(sorted(steps, key=_priority, reverse=True))
@@ -184,7 +187,8 @@ class PlanOrchestrationContext:
 
     def wait(self, timeout_seconds: float | None = None) -> tuple[str, ...]:
         """Wait until a step has ended or another one is ready, at most so long. Returns the steps that have ended."""
-        pause = self._pause(timeout_seconds)
+        # A step that ended within start_process or run_inline is told of at once: others may be ready by it.
+        pause = 0.0 if self._ended else self._pause(timeout_seconds)
         if self._at_work or pause is not None:
             for step_key, result in self._processes.wait(pause):
                 self._finish(self._at_work.pop(step_key), result)
@@ -226,14 +230,15 @@ class PlanOrchestrationContext:
 
     def _claimed(self, step_key: str) -> Turn | None:
         """Claim a ready step's next attempt. None: it has to wait, or the run does not go on here."""
+        if self._is_stopping:
+            # First: of a run that is canceled no step is ready any more, and an executor may hold an older list.
+            return None
         turns = (*self._turns.retries, *self._turns.waiting)
         turn = next((turn for turn in turns if turn.step_key == step_key), None)
         if turn is None or turn.due > time.monotonic():
             ready = [step.key for step in self.ready_steps]
             hint = did_you_mean(step_key, ready)
             raise InvariantViolationError(f"Step '{step_key}' is not ready: it runs, has ended or has to wait.{hint}")
-        if self._is_stopping:
-            return None
         step = self.plan.step(step_key)
         claimed = self._within.sink.claim_now(step, turn.attempt)
         if claimed is None:
@@ -295,11 +300,12 @@ class PlanOrchestrationContext:
     def _pause(self, timeout_seconds: float | None) -> float | None:
         """Return how long to wait at most; None: until a step ends."""
         now = time.monotonic()
-        to_retry = self._turns.seconds_to_retry(now)
         pauses = [] if timeout_seconds is None else [timeout_seconds]
         if not self._is_stopping:
-            pauses += [] if to_retry is None else [to_retry]
-            pauses += [moment - now for moment in self._pool_looks.values()]
+            moments = (*(turn.due for turn in self._turns.retries), *self._pool_looks.values())
+            # A step that the executor saw as ready and did not start has no room beside those that run: what it waits
+            # for is the end of one of them. Its own moment has passed, and would let this process spin until then.
+            pauses += [moment - now for moment in moments if moment > self._seen_until]
         return max(0.0, min(pauses)) if pauses else None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +28,7 @@ from orchord.execution.executors import (
     processors,
     run_by_executor,
 )
-from orchord.execution.interrupt import StopNotice
+from orchord.execution.interrupt import ExecutionInterrupted, StopNotice
 from orchord.execution.orchestration import PlanOrchestrationContext, RunSurroundings
 from orchord.execution.processes import ForkStarter, StartFailedError, StepMeans
 from orchord.execution.transient import TransientInstance
@@ -121,6 +122,23 @@ def failing():
     plain(fails(root()))
 
 
+@op
+def takes_a_while() -> None:
+    threading.Event().wait(0.7)
+
+
+@op
+def passes() -> None:
+    pass
+
+
+@job
+def crowded():
+    passes()
+    takes_a_while()
+    passes.alias("last")()
+
+
 @job
 def choosing():
     yes, no = chooses(root())
@@ -202,6 +220,71 @@ def test_a_step_that_waits_for_its_pool_lets_others_go_first_and_starts_when_it_
     sink = Sink(waits={"urgent": 2})
     assert carry(fan, MultiprocessExecutor(1), sink).status is RunStatus.SUCCESS
     assert sink.told.index("claim plain 1") < sink.told.index("claim urgent 1")
+
+
+def test_a_ready_step_that_finds_no_room_costs_nothing_until_one_ends(
+    carry: Carry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[str, ...]] = []
+    wait = PlanOrchestrationContext.wait
+
+    def counted(self: PlanOrchestrationContext, timeout_seconds: float | None = None) -> tuple[str, ...]:
+        looks.append(wait(self, timeout_seconds))
+        return looks[-1]
+
+    monkeypatch.setattr(PlanOrchestrationContext, "wait", counted)
+    # Its pool is to be looked at again while the other step has the only place.
+    sink = Sink(waits={"passes": 1})
+    assert carry(crowded, MultiprocessExecutor(1), sink).status is RunStatus.SUCCESS
+    assert sink.told[0] == "claim takes_a_while 1"
+    assert len(looks) < 10
+
+
+def test_an_executor_that_goes_through_an_older_list_is_canceled_and_does_not_fail(carry: Carry) -> None:
+    class ThroughAll(Executor):
+        def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> None:
+            while not plan_context.is_over:
+                for step in plan_context.ready_steps:
+                    plan_context.run_inline(step.key)
+
+    @op
+    def interrupted() -> None:
+        raise ExecutionInterrupted("The run was canceled.")
+
+    @job
+    def stopped():
+        interrupted()
+        passes()
+
+    sink = Sink()
+    carry(stopped, ThroughAll(), sink)
+    assert sink.told == ["claim interrupted 1", "finish interrupted 1 CANCELED"]
+
+
+def test_a_step_that_ended_inline_is_told_of_at_once_though_others_run(carry: Carry) -> None:
+    told: list[tuple[str, ...]] = []
+
+    class Both(Executor):
+        def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> None:
+            plan_context.start_process("takes_a_while")
+            plan_context.run_inline("passes")
+            while not plan_context.is_over:
+                told.append(plan_context.wait())
+                for step in plan_context.ready_steps:
+                    plan_context.run_inline(step.key)
+
+    assert carry(crowded, Both(), Sink()).status is RunStatus.SUCCESS
+    assert told[0] == ("passes",)
+
+
+@pytest.mark.parametrize("raised", [ValueError("no"), SystemExit(3)], ids=["an error", "an exit"])
+def test_whatever_an_executor_of_ones_own_raises_is_its_failure(carry: Carry, raised: BaseException) -> None:
+    class Breaks(Executor):
+        def execute(self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan) -> None:
+            raise raised
+
+    with pytest.raises(ExecutorFailedError, match=f"executor failed: {type(raised).__name__}"):
+        carry(fan, Breaks(), Sink())
 
 
 def test_a_refused_claim_ends_the_work_here_and_what_runs_is_awaited(carry: Carry) -> None:
