@@ -76,10 +76,11 @@ class StopNotice:
         Raises:
             ExecutionInterrupted: the notice is set, or was before.
         """
-        if self.is_set:
-            raise ExecutionInterrupted(STOP_MESSAGE)
-        self._raises = True
         try:
+            # Before the look: a notice that comes between the two would be neither seen nor raised.
+            self._raises = True
+            if self.is_set:
+                raise ExecutionInterrupted(STOP_MESSAGE)
             yield
         finally:
             self._raises = False

@@ -75,6 +75,8 @@ def serve_step(data: socket.socket, source: StepSource | None) -> int:
     """
     stop = _SoftStop()
     signal.signal(SOFT_STOP, stop.handle)
+    # Who forked this process held back a stop that came before there was somebody to hear it.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {SOFT_STOP})
     try:
         asked: tuple[StepSource | None, ProcessRequest] = read_request(data)
     except (EOFError, OSError):

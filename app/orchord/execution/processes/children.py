@@ -147,14 +147,18 @@ class ForkStarter:
     def start(self) -> Child:
         """Fork."""
         ours, theirs = socket.socketpair()
+        # Until the fork hears it: the handler that it inherits is not its own. serve_step lets it through.
+        held_back = signal.pthread_sigmask(signal.SIG_BLOCK, {SOFT_STOP})
         try:
             process_id = os.fork()
+            if process_id == 0:
+                to_the_end(lambda: _forked(ours, theirs, self._source))
         except OSError as error:
             ours.close()
             theirs.close()
             raise StartFailedError(f"no process can be forked for the step: {error}") from error
-        if process_id == 0:
-            to_the_end(lambda: _forked(ours, theirs, self._source))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
         theirs.close()
         return OwnChild(process_id, ours, lambda: os.waitstatus_to_exitcode(os.waitpid(process_id, 0)[1]))
 

@@ -83,6 +83,7 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+        self._is_garbled = False
 
     def last_words(self) -> str:
         """Return the stack that a crashing process has left behind its frames; empty when there is none."""
@@ -90,16 +91,24 @@ class FrameReader:
         return "" if at < 0 else self._buffer[at:].decode(errors="replace")
 
     def fed(self, data: bytes) -> Iterator[Frame]:
-        """Take a piece; yield the frames that are whole now."""
+        """Take a piece; yield the frames that are whole now.
+
+        Nothing follows one that makes no sense: a thread of the process was interrupted, or crashed, while it wrote.
+        """
         self._buffer += data
-        while len(self._buffer) >= _HEAD.size:
+        while not self._is_garbled and len(self._buffer) >= _HEAD.size:
             kind, length = _HEAD.unpack_from(self._buffer)
             end = _HEAD.size + length
             if len(self._buffer) < end:
                 return
             payload = bytes(self._buffer[_HEAD.size : end])
+            try:
+                frame = Frame(kind, _value(kind, payload))
+            except msgspec.DecodeError:
+                self._is_garbled = True
+                return
             del self._buffer[:end]
-            yield Frame(kind, _value(kind, payload))
+            yield frame
 
 
 def read_request(connection: socket.socket) -> Any:

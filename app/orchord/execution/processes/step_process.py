@@ -154,8 +154,12 @@ class StepProcesses:
         self._going.clear()
         self._selector.close()
 
-    def _read(self, going: _Going) -> None:
-        while data := read_available(going.child.data):
+    def _read(self, going: _Going) -> bool:
+        """Take one piece of what a process says; False when there is nothing.
+
+        One, so that a step that never ceases to log keeps nobody from being stopped, or from ending, beside it.
+        """
+        if data := read_available(going.child.data):
             for frame in going.reader.fed(data):
                 if frame.kind == STARTED:
                     self._note_begun(going)
@@ -168,6 +172,7 @@ class StepProcesses:
                     going.end_at = time.monotonic() + EXIT_SECONDS
         if data == b"" and going.child.data in self._selector.get_map():
             self._selector.unregister(going.child.data)
+        return bool(data)
 
     def _note_begun(self, going: _Going) -> None:
         going.has_begun = True
@@ -202,7 +207,8 @@ class StepProcesses:
 
     def _ended(self, going: _Going) -> StepResult:
         # What it said before its end is all there by now.
-        self._read(going)
+        while self._read(going):
+            pass
         del self._going[going.step_key]
         for connection in (going.child.data, going.child.news):
             with contextlib.suppress(KeyError, ValueError):

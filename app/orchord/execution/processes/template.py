@@ -201,6 +201,8 @@ class _Template:
         # Who stops a worker may signal all its processes, and Ctrl-C does: the steps are not to stop for that.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, SOFT_STOP):
             signal.signal(number, signal.SIG_IGN)
+        # Held back rather than dropped in a fork that has no ear for it yet: serve_step lets it through.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {SOFT_STOP})
         self._ended, wakes = socket.socketpair()
         for one in (self._ended, wakes):
             one.setblocking(False)
@@ -244,6 +246,9 @@ class _Template:
         except OSError:
             return
         if len(numbers) != 2:
+            # No descriptors are left for both: who asked sees the end of the connections.
+            for number in numbers:
+                os.close(number)
             return
         data, news = (socket.socket(fileno=number) for number in numbers)
         try:

@@ -22,6 +22,7 @@ from orchord.definitions.signals import RetryRequested
 from orchord.errors import CodeLocationLoadError, JobNotFoundError
 from orchord.events import Event, EventType, utc_now
 from orchord.execution import StepRequest, StepResult
+from orchord.execution.contexts import OpExecutionContext
 from orchord.execution.interrupt import ExecutionInterrupted, StopNotice
 from orchord.execution.processes import (
     ChildStarter,
@@ -81,6 +82,14 @@ def is_late() -> None:
 
 
 @op
+def logs_without_end(context: OpExecutionContext) -> None:
+    while True:
+        with contextlib.suppress(ExecutionInterrupted):
+            while True:
+                context.log.info("again")
+
+
+@op
 def asks_for_another_try() -> None:
     raise RetryRequested(max_retries=3)
 
@@ -96,6 +105,7 @@ def leaves_a_child_behind() -> None:
 def all_of_them():
     for one in (tells, leaves, waits, goes_on, is_late, asks_for_another_try, leaves_a_child_behind):
         one()
+    logs_without_end()
 
 
 @dataclass
@@ -191,6 +201,23 @@ def test_several_steps_are_awaited_at_once_and_a_stop_reaches_all(starter: Child
         "waits": AttemptStatus.CANCELED,
         "goes_on": AttemptStatus.CANCELED,
     }
+
+
+def test_a_stop_in_the_very_moment_of_the_start_is_heard(starter: ChildStarter) -> None:
+    for _ in range(5):
+        # A process that did not hear it would go on for the grace time, which is longer than a test may take.
+        with contextlib.closing(StopNotice()) as stop, processes(starter, stop=stop, grace_seconds=3600) as held:
+            held.start(asked("waits"))
+            stop.set()
+            [(_, result)] = held.wait()
+            assert result.status is AttemptStatus.CANCELED
+
+
+def test_a_step_that_never_ceases_to_log_keeps_nobody_from_being_stopped(starter: ChildStarter) -> None:
+    with contextlib.closing(StopNotice()) as stop, processes(starter, stop=stop, grace_seconds=0.5) as held:
+        held.start(asked("logs_without_end"), on_event=lambda event: stop.set())
+        [(_, result)] = held.wait()
+    assert result.status is AttemptStatus.CANCELED
 
 
 def test_a_step_that_does_not_heed_its_time_limit_is_ended(
@@ -337,6 +364,14 @@ def test_what_a_killed_process_left_half_written_is_no_frame() -> None:
     assert reader.last_words() == ""
     assert list(reader.fed(b"Fatal Python error: Bus error")) == []
     assert EVENT != RESULT
+
+
+def test_what_an_interrupted_write_garbled_ends_the_frames_and_not_their_reader() -> None:
+    reader = FrameReader()
+    garbled = EVENT + (4).to_bytes(8, "little") + b"\xc1\xc1\xc1\xc1"
+    assert list(reader.fed(garbled + b"S" + bytes(8))) == []
+    assert list(reader.fed(b"S" + bytes(8) + b"Fatal Python error: Aborted")) == []
+    assert reader.last_words() == "Fatal Python error: Aborted"
 
 
 def test_a_request_that_cannot_be_sent_says_so() -> None:
