@@ -6,7 +6,7 @@ How its steps follow each other is orchord.execution; launching on workers is or
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchord.cli.opening import opened_instance
@@ -14,8 +14,9 @@ from orchord.cli.progress import Display, shown_progress
 from orchord.cli.runs import report_end
 from orchord.definitions.config.check import check_config
 from orchord.definitions.config.run_config import laid_over
-from orchord.errors import InvalidConfigError, JobNotFoundError, NotFoundError, did_you_mean
+from orchord.errors import InvalidConfigError, JobNotFoundError, NotFoundError, UnavailableError, did_you_mean
 from orchord.events import Event, EventType, utc_now
+from orchord.execution.error_info import error_info
 from orchord.execution.executors import (
     IN_PROCESS,
     Executor,
@@ -30,6 +31,7 @@ from orchord.execution.interrupt import stop_noticed
 from orchord.execution.orchestration import RunSurroundings
 from orchord.execution.processes import StepTemplate
 from orchord.instance.launch import own_tag
+from orchord.instance.log_shipping import announce_logs, log_shipper
 from orchord.instance.placement import executor_of as placed_executor
 from orchord.instance.recording import RunRecorder
 from orchord.instance.selecting import Selection, select
@@ -81,19 +83,21 @@ def execute_here(
         events = _prepared(instance, code, run, selection)
         with shown_progress(run, [step.key for step in selection.plan.steps]) as display:
             recorder = ShownRecorder(instance.storage, run, events, display)
-            within = RunSurroundings(
-                job=job,
-                run=recorder.run,
-                plan=selection.plan,
-                resolved=resolved,
-                instance=instance,
-                sink=recorder,
-                compute_logs=instance.compute_log_manager,
-                emit_live=recorder.tell,
-            )
             starters = ProcessStarters(_source(code), template)
             held.callback(starters.close)
-            recorder.close(_carried_out(within, executor, starters))
+            with _logs_shipped(instance, recorder.worker_id) as owner:
+                within = RunSurroundings(
+                    job=job,
+                    run=recorder.run,
+                    plan=selection.plan,
+                    resolved=resolved,
+                    instance=instance,
+                    sink=recorder,
+                    compute_logs=instance.compute_log_manager,
+                    emit_live=recorder.tell,
+                    owner=owner,
+                )
+                _recorded(recorder, lambda: _carried_out(within, executor, starters))
         ended = instance.storage.runs.get(run.run_id)
         return report_end(instance, ended, as_json=as_json)
 
@@ -116,6 +120,41 @@ def _carried_out(within: RunSurroundings, executor: Executor, starters: ProcessS
     except ExecutorFailedError as error:
         within.instance.storage.runs.fail(within.run.run_id, error.info, utc_now())
         return RunEnd(RunStatus.FAILURE)
+
+
+def _recorded(recorder: RunRecorder, carry_out: Callable[[], RunEnd]) -> None:
+    """Write down how the run ended, also when it could not be carried out to its end: nobody else ends it."""
+    try:
+        end = carry_out()
+    except KeyboardInterrupt:
+        recorder.close(RunEnd(None))
+        raise
+    except Exception as error:  # boundary: our own faults, and the storage's
+        with contextlib.suppress(UnavailableError):
+            recorder.storage.runs.fail(recorder.run_id, error_info(error), utc_now())
+        recorder.close(RunEnd(RunStatus.FAILURE))
+        raise
+    recorder.close(end)
+
+
+@contextlib.contextmanager
+def _logs_shipped(instance: OrchordInstance, owner: str) -> Iterator[str]:
+    """Upload what steps print here while this lasts, where the compute log manager has a store.
+
+    Yields who looks after what steps print: the owner; or nobody, where files stay where they are.
+
+    Lines are not shown live to other machines: the command works without a broker, and does not wait for one.
+    """
+    shipper = log_shipper(instance, owner, shows=False)
+    if shipper is None:
+        yield ""
+        return
+    announce_logs(instance, owner)
+    shipper.start()
+    try:
+        yield owner
+    finally:
+        shipper.stop()
 
 
 def _executor_here(job: JobSnapshot, run_config: Mapping[str, Any]) -> str:

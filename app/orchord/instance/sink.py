@@ -40,6 +40,7 @@ class StoredSink:
 
     Attributes:
         live: writes down what steps tell while they run; give it their events as they happen.
+        worker_id: who claims its attempts.
         run_status: the run's terminal status, once this sink has ended the run.
     """
 
@@ -56,7 +57,7 @@ class StoredSink:
         self.live = LiveEvents(storage, run_id)
         self.run_id = run_id
         self.run_status: RunStatus | None = None
-        self._worker_id = worker_id
+        self.worker_id = worker_id
         self._process_id = process_id
         # Of the attempts that are held now, by step.
         self._tokens: dict[str, str] = {}
@@ -89,7 +90,7 @@ class StoredSink:
                 attempt=attempt,
                 retry_number=self._retries.get(step.key, 0),
                 token=secrets.token_hex(8),
-                worker_id=self._worker_id,
+                worker_id=self.worker_id,
                 process_id=self._process_id,
                 at=utc_now(),
                 pool=step.pool,
@@ -106,6 +107,9 @@ class StoredSink:
             self._tokens[step.key] = claim.token
             self.live.begin(step.key, attempt, claim.token)
         return result.claimed
+
+    def note_inline(self, step: Step) -> None:
+        """Take note that a claimed step is carried out in this very process, and not in one of its own."""
 
     def forget(self, step: Step) -> None:
         """Wait no longer for a slot of a step's pool."""
