@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 from orchord.spi import (
     AttemptStatus,
@@ -67,20 +68,39 @@ def _run_beside(process: WorkerProcess, run: Run) -> None:
         except OSError as error:
             _fail(process, run, f"no process can be started for the run: {error}")
             return
-        exit_code = _waited_for(child, stop)
+        exit_code = _waited_for(child, stop, lambda: _only_closes(process, run.run_id))
     _attend(process, run, name, exit_code)
 
 
-def _waited_for(child: subprocess.Popen[bytes], stop: StopNotice) -> int:
-    """Wait for the process's end; pass a stop on, and end the process when it does not heed it."""
-    ended = os.pidfd_open(child.pid) if hasattr(os, "pidfd_open") else None
+def _only_closes(process: WorkerProcess, run_id: str) -> bool:
+    """Whether a run has come to its own end, so that its process only tears down resources and uploads logs.
+
+    A worker stops whatever works on a run that has ended; so this one says that it works on it no more.
+    """
+    status = patiently(lambda: process.instance.storage.runs.status(run_id))
+    if status not in (RunStatus.SUCCESS, RunStatus.FAILURE):
+        return False
+    # What is still to be stopped in it, its own parent stops (hosting/parent.py).
+    process.interrupts.board.clear()
+    return True
+
+
+def _waited_for(child: subprocess.Popen[bytes], stop: StopNotice, only_closes: Callable[[], bool]) -> int:
+    """Wait for the process's end; pass a stop on, and end the process when it does not heed it.
+
+    ``only_closes`` is asked once there is a stop: whether the process comes to its end by itself.
+    """
+    ended = _end_of(child)
     end_at: float | None = None
+    watches_stop = True
     try:
         while child.poll() is None:
             pause = None if ended is not None else LOOK_SECONDS
-            if stop.is_set and end_at is None:
-                end_at = time.monotonic() + GRACE_SECONDS
-                child.terminate()
+            if stop.is_set and watches_stop:
+                watches_stop = False
+                if not only_closes():
+                    end_at = time.monotonic() + GRACE_SECONDS
+                    child.terminate()
             if end_at is not None:
                 left = end_at - time.monotonic()
                 if left <= 0:
@@ -88,12 +108,20 @@ def _waited_for(child: subprocess.Popen[bytes], stop: StopNotice) -> int:
                         os.killpg(child.pid, signal.SIGKILL)
                     return child.wait()
                 pause = min(left, pause or left)
-            watched = ([] if ended is None else [ended]) + ([] if end_at is not None else [stop.fileno()])
+            watched = ([] if ended is None else [ended]) + ([stop.fileno()] if watches_stop else [])
             select.select(watched, [], [], pause)
         return child.wait()
     finally:
         if ended is not None:
             os.close(ended)
+
+
+def _end_of(child: subprocess.Popen[bytes]) -> int | None:
+    """Return a descriptor that can be read from once the process has ended; None where the system has none to give."""
+    try:
+        return os.pidfd_open(child.pid)
+    except (AttributeError, OSError):
+        return None
 
 
 def _attend(process: WorkerProcess, run: Run, name: str, exit_code: int) -> None:
