@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from orchord.events import Event, EventType
+from orchord.instance import live_events
 from orchord.instance.live_events import LiveEvents, stop_watching
 from orchord.storage import Storage
 from orchord.testing.waiting import eventually
@@ -58,4 +59,16 @@ def test_a_quick_attempts_events_are_all_left_for_its_end_and_a_long_ones_are_no
     early = Event(EventType.RESOURCE_INIT_STARTED, datetime.now(UTC), "before")
     rest = live.rest_of("a", [early, first, second])
     assert rest in ((early, second), (early,))
+    stop_watching()
+
+
+def test_attempts_that_were_left_to_others_are_looked_at_no_more(life) -> None:
+    run = life.run()
+    run_id, claim = run.run_id, life.claimed(run, "a")
+    live = LiveEvents(life.storage, run_id)
+    live.begin("a", 1, claim.token)
+    live.note(said("one"))
+    assert live_events._watcher._watched
+    live.close()
+    assert not live_events._watcher._watched
     stop_watching()

@@ -5,6 +5,7 @@ How such processes are started and followed is the core's (orchord.execution.pro
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from orchord.spi import (
@@ -43,12 +44,10 @@ def execute_apart(
         on_event: Is called with each event as it happens.
     """
     with interrupts.noticed(request.run.run_id, token) as stop:
-        processes = StepProcesses(starters.of("forkserver"), stop=stop)
         try:
-            # The limit counts from where the code is loaded.
-            asked = ProcessRequest(request, owner)
-            return processes.run(asked, on_event=on_event, on_started=lambda: interrupts.board.limit(lasts_seconds))
+            with contextlib.closing(StepProcesses(starters.of("forkserver"), stop=stop)) as processes:
+                # The limit counts from where the code is loaded.
+                asked = ProcessRequest(request, owner)
+                return processes.run(asked, on_event=on_event, on_started=lambda: interrupts.board.limit(lasts_seconds))
         except StartFailedError as error:
             return fault_result(request.step.key, ErrorInfo(type(error).__name__, str(error)))
-        finally:
-            processes.close()

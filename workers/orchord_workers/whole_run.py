@@ -93,6 +93,9 @@ def run_whole(runner: StepRunner, run_id: str) -> None:
         fault = ErrorInfo(type(error).__name__, f"Orchord itself failed: {error}", traceback.format_exc())
         sink.release(lambda step_key: failed_result(step_key, fault, utc_now()))
         raise
+    finally:
+        # Of attempts that were released, or left to others, no end went through the sink.
+        sink.live.close()
     if sink.run_status is None and runner.instance.storage.runs.get(run_id).status is RunStatus.CANCELING:
         end_canceled(runner, context)
 
@@ -147,8 +150,13 @@ class WorkerSink(StoredSink):
     def claim(self, step: Step, attempt: int) -> bool:
         """Claim an attempt for this very process, and say on the worker's board by when it is to be done."""
         claimed = super().claim(step, attempt)
-        self._board.limit(longest_seconds(step) if claimed else None)
+        if claimed:
+            self.note_inline(step)
         return claimed
+
+    def note_inline(self, step: Step) -> None:
+        """Say by when this process is to be done: should it be ended, it is known that its time limit did so."""
+        self._board.limit(longest_seconds(step))
 
     def finish(self, step: Step, attempt: int, result: StepResult, skips: Sequence[SkipStep], ends_run: bool) -> None:
         """Store how an attempt ended; its time limit is over."""
@@ -161,7 +169,7 @@ class WorkerSink(StoredSink):
     def release(self, result_of: Callable[[str], StepResult]) -> None:
         """End the attempt that this process still holds, if any, when it stops working on the run."""
         for attempt in patiently(lambda: self.storage.attempts.of_run(self.run_id)):
-            own = (attempt.worker_id, attempt.process_id) == (self._worker_id, self._process_id)
+            own = (attempt.worker_id, attempt.process_id) == (self.worker_id, self._process_id)
             if own and attempt.status is AttemptStatus.RUNNING:
                 result = result_of(attempt.step_key)
                 if self._gives_up(self.run_id, attempt.step_key, attempt.attempt, result.status):

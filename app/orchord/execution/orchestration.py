@@ -47,6 +47,9 @@ class SeveralSink(RunSink, Protocol):
     def claim_now(self, step: Step, attempt: int) -> bool | None:
         """Claim an attempt without waiting. None: its pool has no slot now; False: the run does not go on here."""
 
+    def note_inline(self, step: Step) -> None:
+        """Take note that a claimed step is carried out in this very process, and not in one of its own."""
+
     def forget(self, step: Step) -> None:
         """Wait no longer for a slot of the step's pool."""
 
@@ -265,6 +268,7 @@ class PlanOrchestrationContext:
 
     def _inline_result(self, turn: Turn) -> StepResult:
         within = self._within
+        within.sink.note_inline(self.plan.step(turn.step_key))
         resources, events = self._resources.opened()
         try:
             with self._stop.raising():

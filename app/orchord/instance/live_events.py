@@ -73,6 +73,11 @@ class LiveEvents:
         _watcher.discard(one)
         return one.rest_of(events)
 
+    def close(self) -> None:
+        """Look no more after attempts that this process has left to others, or whose end was stored by another way."""
+        for step_key in tuple(self._open):
+            self.rest_of(step_key, ())
+
 
 class _LiveAttempt:
     """One attempt's events, of which a part is written."""

@@ -64,6 +64,7 @@ class RunRecorder(StoredSink):
                 self._cancel()
                 self.storage.runs.end(self.run_id, utc_now())
         finally:
+            self.live.close()
             self._heartbeat.stop()
 
     def _cancel(self) -> None:

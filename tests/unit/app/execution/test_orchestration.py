@@ -66,6 +66,9 @@ class Sink:
         self.together.add(frozenset(self.now))
         return True
 
+    def note_inline(self, step: Step) -> None:
+        self.told.append(f"inline {step.key}")
+
     def forget(self, step: Step) -> None:
         self.told.append(f"forget {step.key}")
 
@@ -258,7 +261,7 @@ def test_an_executor_that_goes_through_an_older_list_is_canceled_and_does_not_fa
 
     sink = Sink()
     carry(stopped, ThroughAll(), sink)
-    assert sink.told == ["claim interrupted 1", "finish interrupted 1 CANCELED"]
+    assert sink.told == ["claim interrupted 1", "inline interrupted", "finish interrupted 1 CANCELED"]
 
 
 def test_a_step_that_ended_inline_is_told_of_at_once_though_others_run(carry: Carry) -> None:
