@@ -50,6 +50,9 @@ logger = logging.getLogger(__name__)
 STOP_SECONDS = 4.0
 # A change of a run is told at once when its end is published, and within this time when it is not.
 CHANGES_SECONDS = 1.0
+# Each run that ends calls for its changes to be told of. Where they end by the hundred a second, a turn, and the commit
+# of its own that each turn costs, does for several; the first call after a rest is heeded at once.
+GATHER_SECONDS = 0.05
 # The queue loop says itself when it looks again.
 QUEUE_SECONDS = 5.0
 # One turn may launch or stop thousands of runs, or take away as many with what they printed.
@@ -92,7 +95,11 @@ class Daemon:
         """Return the loops beside the clock, and let those that can be woken hear their calls."""
         leads = self._leadership.leads
         dispatcher = Dispatcher(self.instance, (RunRetries(self.instance).consider,))
-        changes = Loop("changes", dispatcher.dispatch, CHANGES_SECONDS, leads, stuck_after_seconds=LONG_TURN_SECONDS)
+        changes = Loop(
+            *("changes", dispatcher.dispatch, CHANGES_SECONDS, leads),
+            stuck_after_seconds=LONG_TURN_SECONDS,
+            gather_seconds=GATHER_SECONDS,
+        )
         self._wakes.on(WAKE_CHANGES, changes.wake)
         self._wakes.on(WAKE_CLOCK, self._read_again)
         look = QueueLoop(self.instance, self._process).run_once

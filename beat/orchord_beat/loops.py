@@ -32,6 +32,7 @@ class Loop:
         may_work: Whether it is this daemon's turn at all; else the loop rests.
         longest_back_off_seconds: The longest rest after faults.
         stuck_after_seconds: A turn that takes longer hangs, and only a new process helps.
+        gather_seconds: For so long after a turn, calls wait for each other: one turn does for all of them.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Loop:
     may_work: Callable[[], bool] = lambda: True
     longest_back_off_seconds: float = LONGEST_BACK_OFF_SECONDS
     stuck_after_seconds: float = 60.0
+    gather_seconds: float = 0.0
     error: str | None = None
     _wake: threading.Event = field(default_factory=threading.Event)
     _faults: int = 0
@@ -77,6 +79,9 @@ class Loop:
             # Calls may come by the hundred a second: with each, a loop that fails would fail at once again.
             time.sleep(min(seconds, LEAST_BACK_OFF_SECONDS))
             seconds = max(0.0, seconds - LEAST_BACK_OFF_SECONDS)
+        elif seconds > self.gather_seconds > 0.0:
+            time.sleep(self.gather_seconds)
+            seconds -= self.gather_seconds
         self._wake.wait(seconds)
         self._wake.clear()
 

@@ -59,6 +59,7 @@ def test_the_oldest_go_first_up_to_the_limit_and_further_ones_as_runs_end(storag
     end(storage, runs[0])
     assert take(storage, max_concurrent_runs=2) == [runs[2]]
     assert storage.queue.depth() == 2
+    assert storage.queue.has_runs()
 
 
 def test_those_with_a_higher_priority_go_before_older_ones(storage: Storage) -> None:

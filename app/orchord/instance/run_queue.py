@@ -91,6 +91,10 @@ class RunQueue:
             StorageUnavailableError: the database cannot be reached.
         """
         total = 0
+        if not self.instance.storage.queue.has_runs():
+            # Each run that ends anywhere calls for this look. Mostly nobody waits; then nothing is counted or locked.
+            self._last_look = None
+            return total
         while True:
             limits = RunLimits(self.settings.limits)
             taken = self.instance.storage.queue.take(limits, BATCH) or []

@@ -141,6 +141,10 @@ class QueueStore:
             logger.info("The queue is looked at again: %s", error)
             return None
 
+    def has_runs(self) -> bool:
+        """Return whether any run is queued."""
+        return bool(self._database.rows(_ANY_QUEUED))
+
     def depth(self) -> int:
         """Return how many runs are queued."""
         return int(self._database.rows(sa.select(sa.func.count()).where(_IS_QUEUED))[0][0])
@@ -272,6 +276,7 @@ class QueueStore:
 
 
 _IS_QUEUED = runs.c.status == sa.literal_column("'QUEUED'")
+_ANY_QUEUED = sa.select(sa.literal(1)).where(_IS_QUEUED).limit(1)
 _RUN_COLUMNS = (runs.c.body, runs.c.status, runs.c.started_at, runs.c.ended_at, runs.c.updated_at, runs.c.error)
 _COUNT_UNDER_WAY = sa.select(sa.func.count()).select_from(runs).where(runs.c.status.in_(UNDER_WAY))
 _IN_POOL = sa.and_(attempts.c.status == sa.literal_column("'RUNNING'"), attempts.c.pool.is_not(None))

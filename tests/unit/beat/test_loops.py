@@ -56,6 +56,23 @@ def test_a_fault_that_goes_on_is_told_ever_rarer_and_its_end_once(caplog: pytest
     assert caplog.text.count("works again, after 100 faults") == 1
 
 
+def test_calls_just_after_a_turn_are_gathered_for_one_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop("working", lambda: None, 5.0, gather_seconds=0.05)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        loop.wake()
+        loop.wake()
+
+    monkeypatch.setattr(loops.time, "sleep", sleep)
+    loop.rest(loop.turn())
+    assert slept == [0.05]
+    # One that has more to do at once does not wait for calls.
+    loop.rest(0.0)
+    assert slept == [0.05]
+
+
 def test_work_says_itself_when_it_goes_on() -> None:
     assert Loop("working", lambda: 0.0, 5.0).turn() == 0.0
 
