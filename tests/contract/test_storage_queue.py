@@ -65,6 +65,7 @@ def test_the_oldest_go_first_up_to_the_limit_and_further_ones_as_runs_end(storag
 def test_those_with_a_higher_priority_go_before_older_ones(storage: Storage) -> None:
     low, middle, high = queued(storage, -3), queued(storage), queued(storage, 7)
     assert take(storage) == [high, middle, low]
+    assert not storage.queue.has_runs()
 
 
 def test_a_run_that_leaves_is_starting_and_says_so(storage: Storage) -> None:

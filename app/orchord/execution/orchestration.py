@@ -290,8 +290,9 @@ class PlanOrchestrationContext:
         return replace(result, events=events + result.events) if events else result
 
     def _finish(self, turn: Turn, result: StepResult) -> None:
-        if result.status is AttemptStatus.UP_FOR_RETRY and self._is_stopping:
-            # Nobody will make the further attempt.
+        is_told_to_stop = self._stop.is_set or self._turns.is_canceling
+        if result.status is AttemptStatus.UP_FOR_RETRY and is_told_to_stop:
+            # Nobody will make the further attempt. After a refused claim somebody may: who has taken the run over.
             result = replace(result, status=AttemptStatus.CANCELED, retry_delay_seconds=None)
         if result.status is not AttemptStatus.UP_FOR_RETRY and self._error is None:
             self._error = result.exception

@@ -298,6 +298,18 @@ def test_a_refused_claim_ends_the_work_here_and_what_runs_is_awaited(carry: Carr
     assert not sink.now
 
 
+def test_a_retry_is_left_to_who_has_taken_the_run_over(carry: Carry) -> None:
+    @job
+    def taken_over():
+        start = root()
+        fails(start)
+        heavy(start)
+
+    sink = Sink(refused=frozenset({"heavy"}))
+    assert carry(taken_over, MultiprocessExecutor(4), sink).status is None
+    assert sink.told[-1] == "finish fails 1 UP_FOR_RETRY"
+
+
 def test_a_notice_before_the_start_starts_nothing(carry: Carry) -> None:
     stop, sink = StopNotice(), Sink()
     stop.set()
