@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -296,6 +298,32 @@ def test_a_refused_claim_ends_the_work_here_and_what_runs_is_awaited(carry: Carr
     assert end.status is None
     assert "forget plain" in sink.told
     assert not sink.now
+
+
+def test_the_executor_of_the_guide_runs_what_it_says(carry: Carry) -> None:
+    guide = Path(__file__).parents[4] / "docs" / "where-steps-run.md"
+    [code] = [one for one in re.findall(r"```python\n(.*?)```", guide.read_text(), re.DOTALL) if "dg.Executor" in one]
+    said: dict[str, Any] = {}
+    exec(code, said)
+
+    @op(tags={"weight": "light"})
+    def light(x: int) -> int:
+        return x
+
+    @job
+    def mixed():
+        start = root()
+        light(start)
+        for number in range(3):
+            plain.alias(f"plain{number}")(start)
+
+    definition = said["light_first"]
+    checked = definition.resolve_config({}, "execution.config")
+    made = definition.executor_creation_fn(InitExecutorContext(mixed, definition, checked, None))
+    sink = Sink()
+    assert carry(mixed, made, sink).status is RunStatus.SUCCESS
+    assert [told for told in sink.told if told.startswith("inline")] == ["inline light"]
+    assert len([told for told in sink.told if "SUCCESS" in told]) == 5
 
 
 def test_a_retry_is_left_to_who_has_taken_the_run_over(carry: Carry) -> None:
