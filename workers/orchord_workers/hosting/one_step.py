@@ -53,15 +53,18 @@ def run_step(process: WorkerProcess, child: Child, order: StepOrder, load: Calla
     launch_token, launches = order.launch_token, process.instance.storage.launches
     own = (order.token, process.worker_id, child.process_id)
     number = 1 if order.attempt is None else order.attempt
+    # An attempt that was reserved a while ago, as while an image was pulled, would be taken for one of a dead worker
+    # in the moment that it is held by a container of which the database has no sign of life.
+    child.wait_for_parent()
     taken = patiently(lambda: launches.take_over(order.run_id, order.step_key, number, launch_token, *own))
     if taken is None:
         logger.info("Attempt %s at %s in run %s is somebody else's, or over", number, order.step_key, order.run_id)
         return 0
-    _run_taken(process, child, taken, load)
+    _run_taken(process, taken, load)
     return 0
 
 
-def _run_taken(process: WorkerProcess, child: Child, taken: TakenOver, load: Callable[[], CodeLocation]) -> None:
+def _run_taken(process: WorkerProcess, taken: TakenOver, load: Callable[[], CodeLocation]) -> None:
     attempt, run = taken.attempt, taken.run
     fault: ErrorInfo | None = None
     if run.status is not RunStatus.CANCELING:
@@ -69,8 +72,6 @@ def _run_taken(process: WorkerProcess, child: Child, taken: TakenOver, load: Cal
             process.code = load()
         except CodeLocationLoadError as error:
             fault = ErrorInfo(type(error).__name__, str(error), error.user_traceback)
-    # Whoever finds the container dead looks for its sign of life.
-    child.wait_for_parent()
     runner = process.runner
     context = patiently(lambda: runner.contexts.of(run))
     parts = patiently(lambda: parts_of(process, attempt.run_id, attempt.step_key)[0])
