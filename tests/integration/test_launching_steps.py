@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import orchord as dg
 from orchord.definitions.definitions_object import Definitions
+from orchord.errors import InstanceConfigError, StorageUnavailableError
 from orchord.events import utc_now
 from orchord.instance.sections import CelerySettings
 from orchord.plan.places import Place
@@ -91,6 +94,12 @@ class Stage:
         self.platform, self.started = ObedientPlatform(), Started()
         self.starter = Starter(instance, app, "launcher-1", {Place.DOCKER: self.platform}, self.started)
 
+    def as_unit(self) -> Run:
+        """Put a run in the place of the other that is one unit of work, in a container."""
+        self.run = replace(self.run, run_id=new_run_id(), executor="in_process_executor", unit_place="docker")
+        self.instance.storage.runs.create(self.run, [])
+        return self.run
+
     def message(self, attempt: int = 1) -> StepMessage:
         return StepMessage(self.run.run_id, "works", attempt)
 
@@ -146,10 +155,89 @@ def test_a_passing_refusal_is_tried_again_ever_later_and_at_last_fails_the_step(
         stage.starter.start_step(stage.message(number), ())
     assert [message.attempt for message, _ in stage.sent] == list(range(2, MOST_TRIES + 1))
     assert [delay for _, delay in stage.sent][:7] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    for lost, delay in zip(stage.attempts(), [delay for _, delay in stage.sent], strict=False):
+        assert lost.ended_at is not None
+        assert lost.retry_at == lost.ended_at + timedelta(seconds=delay or 0.0), "before that the monitor sends nothing"
     last = stage.attempts()[-1]
     assert last.status is AttemptStatus.FAILURE
     assert last.error is not None
     assert last.error.message.endswith("The engine is away. It was tried 20 times.")
+
+
+def test_a_container_that_began_though_the_answer_was_lost_keeps_its_attempt(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(spec: ContainerSpec) -> None:
+        own = (stage.run.run_id, "works", 1, spec.environment["ORCHORD_LAUNCH_TOKEN"], "its own", spec.name, 7)
+        assert stage.instance.storage.launches.take_over(*own) is not None
+        raise PlatformError("No answer in 60 s.", is_passing=True)
+
+    monkeypatch.setattr(stage.platform, "start", start)
+    stage.starter.start_step(stage.message(), ())
+    (attempt,) = stage.attempts()
+    assert (attempt.status, attempt.token) == (AttemptStatus.RUNNING, "its own")
+    assert stage.sent == []
+
+
+def test_what_a_container_took_over_meanwhile_is_not_given_up_with_its_reservation(stage: Stage) -> None:
+    stage.starter.start_step(stage.message(), ())
+    (reserved,) = stage.attempts()
+    own = (stage.run.run_id, "works", 1, reserved.token, "its own", "box", 7)
+    assert stage.instance.storage.launches.take_over(*own) is not None
+    watchman, _ = stage.watchman()
+    watchman.mender.attempts_lost([reserved], "its launcher worker died")
+    assert [one.status for one in stage.attempts()] == [AttemptStatus.RUNNING]
+    assert stage.sent == []
+
+
+def test_a_database_that_is_away_for_a_moment_fails_no_step_whose_container_is_being_started(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locations, failed = stage.instance.storage.locations, []
+    find = locations.find
+
+    def find_later(name: str) -> Any:
+        if not failed:
+            failed.append(name)
+            raise StorageUnavailableError("The database is away.")
+        return find(name)
+
+    monkeypatch.setattr(locations, "find", find_later)
+    stage.starter.start_step(stage.message(), ())
+    assert failed
+    assert [one.status for one in stage.attempts()] == [AttemptStatus.RUNNING]
+    assert len(stage.platform.specs) == 1
+
+
+def test_a_run_whose_launcher_is_not_there_any_longer_fails_and_says_so(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def launcher_of(run: Run) -> Any:
+        raise InstanceConfigError("There is no run launcher 'box'.")
+
+    monkeypatch.setattr(stage.instance, "launcher_of", launcher_of)
+    stage.starter.start_run(stage.as_unit().run_id, 1, lambda run_id: False)
+    run = stage.instance.storage.runs.get(stage.run.run_id)
+    assert run.status is RunStatus.FAILURE
+    assert run.error is not None
+    assert "The run's container was not started: InstanceConfigError: There is no run launcher 'box'." in str(run.error)
+
+
+def test_a_second_message_for_a_run_starts_nothing_while_its_image_is_being_pulled(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = stage.as_unit().run_id
+    starts: list[str] = []
+
+    def start(spec: ContainerSpec) -> None:
+        starts.append(spec.name)
+        if len(starts) == 1:
+            stage.starter.start_run(run_id, 1, lambda run_id: False)
+
+    monkeypatch.setattr(stage.platform, "start", start)
+    stage.starter.start_run(run_id, 1, lambda run_id: False)
+    stage.starter.start_run(run_id, 2, lambda run_id: False)
+    assert len(starts) == 2
 
 
 def test_a_container_that_ends_before_it_took_its_attempt_over_fails_its_step(stage: Stage) -> None:

@@ -105,8 +105,9 @@ class Mender:
                 self._end(attempt, canceled_result(attempt.step_key, utc_now()))
                 continue
             kind = LOST if counts else STOPPED
-            at = utc_now()
-            self.storage.attempts.mark_lost(attempt.run_id, attempt.step_key, attempt.attempt, at, reason, kind=kind)
+            own = (attempt.run_id, attempt.step_key, attempt.attempt)
+            # By its token: a container may have taken over, since it was read, what was only reserved then.
+            self.storage.attempts.mark_lost(*own, utc_now(), reason, kind=kind, token=attempt.token)
 
     def end_with(self, attempts: Sequence[Attempt], result_of: Callable[[Step, Attempt], StepResult]) -> None:
         """End attempts whose process is gone by their steps' own doing, or as canceled in a run that is canceled.

@@ -84,11 +84,14 @@ class AttemptStore:
         *,
         final: bool = False,
         kind: str = "AttemptLost",
+        token: str | None = None,
+        retry_at: datetime | None = None,
     ) -> bool:
         """Take a RUNNING attempt from its worker: LOST, so that a further attempt may run; ``final``: FAILURE.
 
-        ``kind`` is the class name of its error. Its worker's late finish is refused from now on. Returns whether the
-        attempt was still running.
+        ``kind`` is the class name of its error; ``retry_at``, when the further attempt is due. Its worker's late finish
+        is refused from now on. Returns whether the attempt was still running, and held by ``token`` if one is given:
+        whoever has taken it over since that was read keeps it.
         """
         status = AttemptStatus.FAILURE if final else AttemptStatus.LOST
         error = ErrorInfo(kind, reason)
@@ -99,8 +102,9 @@ class AttemptStore:
                 attempts.c.step_key == step_key,
                 attempts.c.attempt == attempt,
                 attempts.c.status == AttemptStatus.RUNNING.value,
+                sa.true() if token is None else attempts.c.token == token,
             )
-            .values(status=status.value, ended_at=at, error=encode_error(error))
+            .values(status=status.value, ended_at=at, error=encode_error(error), retry_at=retry_at)
         )
         event_type, level = (EventType.STEP_FAILURE, 40) if final else (EventType.ENGINE_EVENT, 30)
         data = {"attempt": attempt, "lost": True}

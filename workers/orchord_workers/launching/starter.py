@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from celery import Celery
@@ -75,6 +76,20 @@ class Started:
             with self.lock:
                 self.keys[key] -= 1
                 if not self.keys[key]:
+                    del self.keys[key]
+
+    @contextmanager
+    def first_of(self, key: LaunchKey) -> Iterator[bool]:
+        """As ``going_on``, but tells whether nobody else starts this container now: it is for the first alone."""
+        with self.lock:
+            is_first = key not in self.keys
+            if is_first:
+                self.keys[key] = 1
+        try:
+            yield is_first
+        finally:
+            if is_first:
+                with self.lock:
                     del self.keys[key]
 
     def __contains__(self, key: object) -> bool:
@@ -144,23 +159,39 @@ class Starter(StepRunner):
         if run is None:
             logger.info("Ignored a message for run %s, which was deleted", run_id)
             return
+        key = LaunchKey(run_id, "", 0)
         if run.status.is_terminal or run.status is RunStatus.CANCELING or is_running(run_id):
             logger.info("Ignored a message for run %s: it is %s, or its container runs", run_id, run.status)
             return
+        # The monitor sends again what has gone quiet, as a run does whose image is being pulled.
+        with self._started.first_of(key) as is_first:
+            if is_first:
+                self._start_run_container(run, number)
+            else:
+                logger.info("Ignored a message for run %s: its container is being started", run_id)
+
+    def _start_run_container(self, run: Run, number: int) -> None:
         place = Place(run.unit_place)
-        name = run_container_name(run_id, number)
+        name = run_container_name(run.run_id, number)
         try:
-            layers = layers_of_run(run, place, self._launcher_config(run, place), self._location_image(run))
-            spec = self._spec(run, name, ["run", "execute", run_id], layers)
+            image, target = self._image_and_target(run)
+            layers = layers_of_run(run, place, self._launcher_config(run, place), image)
+            spec = self._spec(run, name, ["run", "execute", run.run_id, *target], layers)
             self._tell(run, EventType.ENGINE_EVENT, f"Starting {container_words(place, name, layers.image)}.")
             self._platform(place).start(spec)
         except PlatformError as error:
             if error.is_passing:
                 raise
-            fault = ErrorInfo(NOT_STARTED, f"The run's container was not started: {error}")
-            status = patiently(lambda: self.instance.storage.runs.fail(run_id, fault, utc_now()))
-            if status is not None:
-                self.notify_end(run_id, status)
+            self._fail_run(run, str(error))
+        except Exception as error:  # boundary: our own faults, or a client library's; each copy would meet them again
+            logger.exception("The container of run %s was not started", run.run_id)
+            self._fail_run(run, f"{type(error).__name__}: {error}")
+
+    def _fail_run(self, run: Run, reason: str) -> None:
+        fault = ErrorInfo(NOT_STARTED, f"The run's container was not started: {reason}")
+        status = patiently(lambda: self.instance.storage.runs.fail(run.run_id, fault, utc_now()))
+        if status is not None:
+            self.notify_end(run.run_id, status)
 
     def _start_reserved(self, context: RunContext, work: Work) -> None:
         run, message = context.run, work.message
@@ -187,8 +218,10 @@ class Starter(StepRunner):
 
     def _step_spec(self, run: Run, step: Step, place: Place, name: str, work: Work) -> ContainerSpec:
         message = work.message
-        layers = layers_of_step(run, step, place, self._launcher_config(run, place), self._location_image(run))
-        command = ["step", "execute", run.run_id, step.key, "--attempt", str(message.attempt)]
+        image, target = self._image_and_target(run)
+        layers = layers_of_step(run, step, place, self._launcher_config(run, place), image)
+        number = str(message.attempt)
+        command = ["step", "execute", run.run_id, step.key, "--attempt", number, *target]
         return self._spec(run, name, command, layers, message=message, token=work.token)
 
     def _spec(
@@ -207,7 +240,7 @@ class Starter(StepRunner):
         named = (message.step_key, message.attempt) if message is not None else ()
         return ContainerSpec(
             name=name,
-            command=["orchord", *command, *self._target(run)],
+            command=["orchord", *command],
             labels=labels_of(self.instance.owner_id, run, *named),
             environment=environment,
             image=layers.image,
@@ -235,15 +268,27 @@ class Starter(StepRunner):
             return
         reason = f"its container could not be started for now: {error}"
         logger.warning("%s: %s", message.task_id, reason)
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** (tries - 1), LONGEST_PAUSE_SECONDS)
         run_id, at = message.run_id, utc_now()
-        store = self.instance.storage.attempts
-        patiently(lambda: store.mark_lost(run_id, message.step_key, message.attempt, at, reason, kind=STOPPED))
+        own, store = (run_id, message.step_key, message.attempt), self.instance.storage.attempts
+        # Until then the monitor leaves it alone. A container that began though the platform's answer was lost has
+        # taken the attempt over, and keeps it.
+        after = at + timedelta(seconds=pause)
+        lost = patiently(lambda: store.mark_lost(*own, at, reason, kind=STOPPED, token=token, retry_at=after))
+        if not lost and not self._is_lost(work):
+            return
         step = context.plan.by_key[message.step_key]
         self.slots.freed(step.pool)
+        self.slots.freed_in(context.run, context.plan)
         again = StepMessage(run_id, message.step_key, message.attempt + 1, message.retry_number)
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** (tries - 1), LONGEST_PAUSE_SECONDS)
         with self._left_to_the_monitor(context.run):
             self.canvas.send_step(context.run, context.plan, again, work.parts, delay_seconds=pause)
+
+    def _is_lost(self, work: Work) -> bool:
+        """Whether an attempt was marked as lost under this reservation: the answer to that may itself be lost."""
+        own, store = work.message, self.instance.storage.attempts
+        found = patiently(lambda: store.find(own.run_id, own.step_key, own.attempt))
+        return found is not None and found.status is AttemptStatus.LOST and found.token == work.token
 
     def _platform(self, place: Place) -> Platform:
         platform = self._platforms.get(place)
@@ -258,13 +303,10 @@ class Starter(StepRunner):
         # A run of workers may have steps elsewhere: there the instance's launcher for that place says how.
         return launcher.config if launcher.place is place else config_of(self.instance, place)
 
-    def _location_image(self, run: Run) -> str | None:
-        row = self.instance.storage.locations.find(run.location)
-        return row.snapshot.image if row is not None and row.snapshot is not None else None
-
-    def _target(self, run: Run) -> tuple[str, ...]:
-        row = self.instance.storage.locations.find(run.location)
-        return row.snapshot.target if row is not None and row.snapshot is not None else ()
+    def _image_and_target(self, run: Run) -> tuple[str | None, tuple[str, ...]]:
+        """Return what the location says of both. Patiently: else its step would fail for a database that is away."""
+        row = patiently(lambda: self.instance.storage.locations.find(run.location))
+        return (row.snapshot.image, row.snapshot.target) if row is not None and row.snapshot is not None else (None, ())
 
     def _tell(self, run: Run, kind: EventType, text: str, step_key: str | None = None, **data: str) -> None:
         event = Event(kind, utc_now(), text, step_key, data=dict(data))
