@@ -23,7 +23,14 @@ from orchord.testing import eventually
 from orchord.wire import StepMessage
 from orchord_workers.app import close_app, make_app
 from orchord_workers.canvas import Canvas
-from orchord_workers.containers.platform import ContainerSpec, ContainerState, Phase, Platform, PlatformError
+from orchord_workers.containers.platform import (
+    RUN_LABEL,
+    ContainerSpec,
+    ContainerState,
+    Phase,
+    Platform,
+    PlatformError,
+)
 from orchord_workers.contexts import RunContexts
 from orchord_workers.launching.resync import Resync
 from orchord_workers.launching.starter import MOST_TRIES, Started, Starter
@@ -99,6 +106,38 @@ class Stage:
         self.run = replace(self.run, run_id=new_run_id(), executor="in_process_executor", unit_place="docker")
         self.instance.storage.runs.create(self.run, [])
         return self.run
+
+    def acts_on_runs(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Return what is done about containers of runs, and what is sent, in its order."""
+        acts: list[str] = []
+        remove = self.platform.remove
+
+        def noted(name: str) -> None:
+            acts.append(f"removed {name}")
+            remove(name)
+
+        monkeypatch.setattr(Canvas, "send_whole_run", lambda *_, **__: acts.append("sent"))
+        monkeypatch.setattr(self.platform, "remove", noted)
+        return acts
+
+    def starts_a_unit(self) -> tuple[Watchman, str]:
+        """Start the container of a run that is one unit of work, and return who watches it, and its name."""
+        self.starter.start_run(self.as_unit().run_id, 1)
+        (name,) = self.platform.specs
+        watchman, _ = self.watchman()
+        watchman.see(self.run_state(name, Phase.RUNNING))
+        return watchman, name
+
+    def run_state(self, name: str, phase: Phase, **facts: Any) -> ContainerState:
+        labels = {RUN_LABEL: self.run.run_id}
+        return ContainerState(name, labels, phase, **facts)
+
+    def acted(self, watchman: Watchman) -> None:
+        """Have everything done that is to be done, in this thread."""
+        while not watchman._jobs.empty():
+            job = watchman._jobs.get()
+            assert job is not None
+            job()
 
     def message(self, attempt: int = 1) -> StepMessage:
         return StepMessage(self.run.run_id, "works", attempt)
@@ -193,7 +232,7 @@ def test_what_a_container_took_over_meanwhile_is_not_given_up_with_its_reservati
 def test_a_database_that_is_away_for_a_moment_fails_no_step_whose_container_is_being_started(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    locations, failed = stage.instance.storage.locations, []
+    locations, failed = stage.instance.storage.locations, list[str]()
     find = locations.find
 
     def find_later(name: str) -> Any:
@@ -216,7 +255,7 @@ def test_a_run_whose_launcher_is_not_there_any_longer_fails_and_says_so(
         raise InstanceConfigError("There is no run launcher 'box'.")
 
     monkeypatch.setattr(stage.instance, "launcher_of", launcher_of)
-    stage.starter.start_run(stage.as_unit().run_id, 1, lambda run_id: False)
+    stage.starter.start_run(stage.as_unit().run_id, 1, ())
     run = stage.instance.storage.runs.get(stage.run.run_id)
     assert run.status is RunStatus.FAILURE
     assert run.error is not None
@@ -232,12 +271,56 @@ def test_a_second_message_for_a_run_starts_nothing_while_its_image_is_being_pull
     def start(spec: ContainerSpec) -> None:
         starts.append(spec.name)
         if len(starts) == 1:
-            stage.starter.start_run(run_id, 1, lambda run_id: False)
+            stage.starter.start_run(run_id, 1, ())
 
     monkeypatch.setattr(stage.platform, "start", start)
-    stage.starter.start_run(run_id, 1, lambda run_id: False)
-    stage.starter.start_run(run_id, 2, lambda run_id: False)
+    stage.starter.start_run(run_id, 1, ())
+    stage.starter.start_run(run_id, 2, ())
     assert len(starts) == 2
+
+
+def test_a_run_whose_container_is_lost_gets_another_under_a_name_that_is_free(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts = stage.acts_on_runs(monkeypatch)
+    watchman, name = stage.starts_a_unit()
+    watchman.see(stage.run_state(name, Phase.ENDED, exit_code=137))
+    watchman.see(stage.run_state(name, Phase.GONE))
+    stage.acted(watchman)
+    assert acts == [f"removed {name}", "sent"], "removed first, as the next has its name; attended to once"
+    assert watchman.containers_of_run(stage.run.run_id) == []
+
+
+def test_a_run_fails_with_the_third_container_that_it_loses_before_its_first_step(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts = stage.acts_on_runs(monkeypatch)
+    watchman, name = stage.starts_a_unit()
+    for losses in (1, 2, 3):
+        assert stage.status is RunStatus.STARTING
+        watchman.see(stage.run_state(name, Phase.RUNNING))
+        watchman.see(stage.run_state(name, Phase.ENDED, exit_code=137))
+        watchman.see(stage.run_state(name, Phase.GONE))
+        stage.acted(watchman)
+        assert acts.count("sent") == min(losses, 2)
+    assert stage.status is RunStatus.FAILURE
+
+
+def test_a_kept_container_of_a_run_stands_in_nobodys_way(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    acts = stage.acts_on_runs(monkeypatch)
+    watchman, name = stage.starts_a_unit()
+    kept = stage.run_state(name, Phase.ENDED, exit_code=137, is_kept=True)
+    watchman.see(kept)
+    stage.acted(watchman)
+    assert acts == ["sent"]
+    stage.starter.start_run(stage.run.run_id, 1, watchman.containers_of_run(stage.run.run_id))
+    second = name.removesuffix("1") + "2"
+    assert set(stage.platform.specs) == {name, second}
+    watchman.see(stage.run_state(second, Phase.RUNNING))
+    for _ in range(4):
+        watchman.see(kept)
+    stage.acted(watchman)
+    assert (acts, stage.status) == (["sent"], RunStatus.STARTING), "told of again, it is no further loss"
 
 
 def test_a_container_that_ends_before_it_took_its_attempt_over_fails_its_step(stage: Stage) -> None:

@@ -18,7 +18,7 @@ import docker.errors
 
 from orchord_workers.containers.docker_kills import Kills
 from orchord_workers.containers.docker_settings import HOME_VARIABLES, DockerSettings, docker_settings
-from orchord_workers.containers.docker_states import KEPT_LABEL, state_of, state_of_event
+from orchord_workers.containers.docker_states import KEPT_LABEL, Unstarted, state_of, state_of_event
 from orchord_workers.containers.platform import (
     OWNER_LABEL,
     ContainerSpec,
@@ -48,6 +48,7 @@ class DockerPlatform(Platform):
         self._made: docker.DockerClient | None = None
         self._making = threading.Lock()
         self._kills = Kills(self._kill)
+        self._unstarted = Unstarted()
         self._images_with_home: dict[str, bool] = {}
         self._stream: Any = None
         self._stream_lock = threading.Lock()
@@ -114,7 +115,7 @@ class DockerPlatform(Platform):
                 else:
                     phase = Phase.RUNNING if row["State"] != "created" else Phase.PENDING
                     states.append(ContainerState(name, labels, phase, is_kept=KEPT_LABEL in labels))
-            return states
+            return self._unstarted.judged(states)
 
     def watch(self, owner: str, on_change: Callable[[ContainerState], None], stopped: threading.Event) -> None:
         """Follow the engine's events; compare with its list whenever the connection is new."""

@@ -1,11 +1,13 @@
-"""What the Docker Engine says of a container, as the platform port's states. Pure.
+"""What the Docker Engine says of a container, as the platform port's states. Pure but for a clock.
 
 Asking it is docker.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchord_workers.containers.platform import ContainerState, Phase
@@ -13,6 +15,8 @@ from orchord_workers.containers.platform import ContainerState, Phase
 # On containers that are to stay when they have ended.
 KEPT_LABEL = "orchord/kept"
 _PHASES = {"die": Phase.ENDED, "destroy": Phase.GONE, "start": Phase.RUNNING}
+# Making a container ready and starting it are some requests, each of which has a time limit of half of this.
+UNSTARTED_SECONDS = 120.0
 # What events mix with the labels.
 _NO_LABELS = ("name", "image", "exitCode", "execDuration", "signal")
 
@@ -49,3 +53,27 @@ def state_of_event(event: Mapping[str, Any]) -> ContainerState:
         exit_code=int(code) if code.isdecimal() else None,
         is_kept=KEPT_LABEL in labels,
     )
+
+
+class Unstarted:
+    """Remembers since when containers are made and not started: whoever made one and died between has left it there.
+
+    Nobody else could start it, as not all that belongs into it may be there. It reads as one that has ended, so that
+    it is taken away and its work is begun anew.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[str, float] = {}
+
+    def judged(self, states: Sequence[ContainerState]) -> list[ContainerState]:
+        """Return all states, those of forgotten containers as ended."""
+        now = self._clock()
+        pending = [state.name for state in states if state.phase is Phase.PENDING]
+        self._since = {name: self._since.get(name, now) for name in pending}
+        return [self._judged(state, now) for state in states]
+
+    def _judged(self, state: ContainerState, now: float) -> ContainerState:
+        if now - self._since.get(state.name, now) < UNSTARTED_SECONDS:
+            return state
+        return replace(state, phase=Phase.ENDED, reason="it was made, but never started", is_kept=False)

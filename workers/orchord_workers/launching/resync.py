@@ -59,11 +59,13 @@ class Resync:
         # Before the list: what is reserved after it may have no container in it.
         reserved = self._storage.attempts.running_of_worker(self._worker_id)
         states = self._watchman.platform.list(self._instance.owner_id)
-        keyed = {key: state for state in states if (key := key_of(state.labels)) is not None}
-        self._adopt(keyed)
-        standings = self._storage.launches.standings(keyed)
+        # A run may have several: one that ended and is kept, and the next.
+        keyed = [(key, state) for state in states if (key := key_of(state.labels)) is not None]
+        there = {key for key, _ in keyed}
+        self._adopt(there)
+        standings = self._storage.launches.standings(there)
         idle: dict[str, float] = {}
-        for key, state in keyed.items():
+        for key, state in keyed:
             standing = standings.get(key)
             if state.phase is Phase.ENDED or state.cannot_start:
                 if not state.is_kept or _is_undone(state, standing):
@@ -78,23 +80,23 @@ class Resync:
         self._idle_since = idle
         if idle:
             self._next = min(self._next, time.monotonic() + GRACE_SECONDS)
-        self._give_up_missing(reserved, keyed)
+        self._give_up_missing(reserved, there)
 
-    def _adopt(self, keyed: dict[LaunchKey, ContainerState]) -> None:
+    def _adopt(self, keys: set[LaunchKey]) -> None:
         """Take over what a dead launcher worker had reserved, and whose container is there."""
         dead = self._storage.launches.reserved_of_dead(self._storage.clock() - DEAD_AFTER)
-        there = [one for one in dead if LaunchKey(one.run_id, one.step_key, one.attempt) in keyed]
+        there = [one for one in dead if LaunchKey(one.run_id, one.step_key, one.attempt) in keys]
         adopted = self._storage.launches.adopt(there, self._worker_id) if there else []
         if adopted:
             logger.info("Took over %d attempts that another launcher worker had started", len(adopted))
 
-    def _give_up_missing(self, reserved: list[Attempt], keyed: dict[LaunchKey, ContainerState]) -> None:
+    def _give_up_missing(self, reserved: list[Attempt], keys: set[LaunchKey]) -> None:
         """Give up own reservations that have no container: seen twice, as one may be started in this moment."""
         missing: set[tuple[LaunchKey, str]] = set()
         lost: list[Attempt] = []
         for attempt in reserved:
             key = LaunchKey(attempt.run_id, attempt.step_key, attempt.attempt)
-            if key in keyed or key in self._started or not self._is_here(attempt):
+            if key in keys or key in self._started or not self._is_here(attempt):
                 continue
             missing.add((key, attempt.token))
             if (key, attempt.token) in self._missing:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,13 +38,14 @@ from orchord.spi import (
     utc_now,
 )
 from orchord_workers.canvas import Canvas
-from orchord_workers.containers.platform import ContainerSpec, Platform, PlatformError
+from orchord_workers.containers.platform import ContainerSpec, ContainerState, Platform, PlatformError
 from orchord_workers.contexts import RunContext, RunContexts
 from orchord_workers.endings import publish_end
 from orchord_workers.launching.layering import Layers, layers_of_run, layers_of_step
 from orchord_workers.launching.naming import labels_of, run_container_name, step_container_name
 from orchord_workers.launching.platforms import config_of
 from orchord_workers.launching.verdicts import NOT_STARTED
+from orchord_workers.launching.watchman import is_live
 from orchord_workers.persistence import patiently
 from orchord_workers.step_runner import STOPPED, Holder, StepRunner, Work, decided, failed_result, skipped_result
 
@@ -147,22 +148,26 @@ class Starter(StepRunner):
                 return
             self._start_reserved(context, Work(message, tuple(parts), wanted.token))
 
-    def start_run(self, run_id: str, number: int, is_running: Callable[[str], bool]) -> None:
+    def start_run(self, run_id: str, number: int, there: Sequence[ContainerState] = ()) -> None:
         """Start the container of a run that is one unit of work.
 
         Args:
             run_id: The run.
             number: Which try this is.
-            is_running: Whether a container of this run is there already.
+            there: The containers that carry this run out, or did and are still there.
         """
         run = self.instance.storage.runs.find(run_id)
         if run is None:
             logger.info("Ignored a message for run %s, which was deleted", run_id)
             return
         key = LaunchKey(run_id, "", 0)
-        if run.status.is_terminal or run.status is RunStatus.CANCELING or is_running(run_id):
+        if run.status.is_terminal or run.status is RunStatus.CANCELING or any(map(is_live, there)):
             logger.info("Ignored a message for run %s: it is %s, or its container runs", run_id, run.status)
             return
+        # One that is kept for people to look at keeps its name, and nothing would be started by that.
+        taken = {state.name for state in there}
+        while run_container_name(run_id, number) in taken:
+            number += 1
         # The monitor sends again what has gone quiet, as a run does whose image is being pulled.
         with self._started.first_of(key) as is_first:
             if is_first:

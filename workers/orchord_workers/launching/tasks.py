@@ -59,12 +59,10 @@ def register_launch_tasks(app: Celery, starters: PerThread, watchmen: Mapping[Pl
 
     @app.task(name=WHOLE_RUN_TASK, bind=True)  # type: ignore[untyped-decorator]
     def whole_run(self: Task, run_id: str) -> None:
-        def is_running(wanted: str) -> bool:
-            return any(watchman.runs_a_container_of(wanted) for watchman in watchmen.values())
-
+        there = [state for watchman in watchmen.values() for state in watchman.containers_of_run(run_id)]
         with requeued_when_storage_is_away():
             try:
-                starters.get().start_run(run_id, number_of(str(self.request.id)), is_running)
+                starters.get().start_run(run_id, number_of(str(self.request.id)), there)
             except PlatformError as error:
                 logger.warning("The container of run %s cannot be started for now: %s", run_id, error)
                 # Nothing is claimed yet: the message is put back, and comes again at once.

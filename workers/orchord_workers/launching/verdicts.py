@@ -5,6 +5,7 @@ Pure. A loss is tried again, three times in all; a failure counts as one by the 
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from orchord_workers.outside_ends import crashed_result, failed_or_retried, kill
 NOT_STARTED = "ContainerNotStarted"
 # Exit codes from here on are those of a process that a signal ended, or that a shell reports so.
 _BY_SIGNAL = 128
+# Whoever stops or kills a container sends one of these, whether or not its process has begun to work.
+_FROM_OUTSIDE = tuple(_BY_SIGNAL + number for number in (signal.SIGKILL, signal.SIGTERM))
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def verdict_of(state: ContainerState, *, began: bool, tail: str = "") -> Verdict
     if state.exit_code is None:
         return Verdict(f"ended without an exit code{words}", None, lines)
     reason = f"exited with code {state.exit_code}{words}"
-    if began and state.exit_code >= _BY_SIGNAL:
+    if state.exit_code in _FROM_OUTSIDE or (began and state.exit_code >= _BY_SIGNAL):
         return Verdict(reason, None, lines)
 
     def crashed(step: Step, attempt: Attempt) -> StepResult:

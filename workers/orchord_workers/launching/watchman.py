@@ -83,13 +83,11 @@ class Watchman:
         """Have something done by the acting thread, after what is to be done already."""
         self._jobs.put(job)
 
-    def runs_a_container_of(self, run_id: str) -> bool:
-        """Return whether a container that carries this run out is there and has not ended."""
+    def containers_of_run(self, run_id: str) -> list[ContainerState]:
+        """Return the containers that carry this run out as a whole, or did and are still there."""
         with self._lock:
-            return any(
-                state.labels.get(RUN_LABEL) == run_id and STEP_LABEL not in state.labels and is_live(state)
-                for state in self.known.values()
-            )
+            states = [state for state in self.known.values() if state.labels.get(RUN_LABEL) == run_id]
+        return [state for state in states if STEP_LABEL not in state.labels]
 
     def serves(self, attempt: Attempt) -> bool:
         """Return whether an attempt's container is of this platform. For the acting thread alone."""
@@ -110,26 +108,33 @@ class Watchman:
     def see(self, state: ContainerState) -> None:
         """Take note of a change. Called by the platform's watch."""
         with self._lock:
-            if state.phase is Phase.GONE:
-                self.known.pop(state.name, None)
-            else:
+            before = self.known.pop(state.name, None)
+            if state.phase is not Phase.GONE:
                 self.known[state.name] = state
+            elif before is None or not is_live(before):
+                # Its end was seen before, and is attended to once: attended to again, a run's would count twice.
+                return
         if not is_live(state) or state.cannot_start:
             self.do(lambda: self.attend(state))
 
     def attend(self, state: ContainerState, standing: LaunchStanding | None = None) -> None:
         """End what a container left undone, and take it away."""
         key = key_of(state.labels)
+        goes_on = False
         if key is not None:
             if standing is None:
                 standing = self.instance.storage.launches.standings([key]).get(key)
-            if standing is not None and not standing.run_status.is_terminal:
-                if key.step_key:
-                    self._attend_step(state, standing)
-                else:
-                    self._attend_run(state, key)
+            if standing is None or standing.run_status.is_terminal:
+                self._lost_runs.pop(key.run_id, None)
+            elif key.step_key:
+                self._attend_step(state, standing)
+            else:
+                goes_on = self._attend_run(state, key)
             self._keep_logs(key, state)
         self._take_away(state)
+        if goes_on and key is not None:
+            # Only now: where no attempt was begun in it, the run's next container has the same name.
+            self.mender.mend_run(key.run_id)
 
     def _keep_logs(self, key: LaunchKey, state: ContainerState) -> None:
         """Keep what was shown live of a container's attempts, where it was kept nowhere else: its files go with it."""
@@ -153,7 +158,8 @@ class Watchman:
             self.mender.end_with([attempt], verdict.result_of)
             self.mender.mend_run(attempt.run_id)
 
-    def _attend_run(self, state: ContainerState, key: LaunchKey) -> None:
+    def _attend_run(self, state: ContainerState, key: LaunchKey) -> bool:
+        """End what a run's container left undone. Returns whether the run is to go on."""
         attempts = self.instance.storage.attempts.of_run(key.run_id)
         held = [a for a in attempts if a.status is AttemptStatus.RUNNING and a.worker_id == state.name]
         verdict = verdict_of(state, began=bool(attempts), tail=self._tail(state) if state.exit_code else "")
@@ -161,13 +167,16 @@ class Watchman:
             self.mender.give_up(held, verdict.reason)
         elif held and verdict.result_of is not None:
             self.mender.end_with(held, verdict.result_of)
+        elif any(is_live(other) for other in self.containers_of_run(key.run_id) if other.name != state.name):
+            # It is told of again, as one that is kept is with each new connection: the run has gone on long since.
+            return False
         elif not self._may_begin_again(key, verdict, len(attempts)):
             error = ErrorInfo(RUN_LOST, f"The run's container {state.name} {verdict.reason}.{verdict.last_lines}")
             status = self.instance.storage.runs.fail(key.run_id, error, utc_now())
             if status is not None:
                 self.mender.runner.notify_end(key.run_id, status)
-            return
-        self.mender.mend_run(key.run_id)
+            return False
+        return True
 
     def _may_begin_again(self, key: LaunchKey, verdict: Verdict, attempts: int) -> bool:
         """Whether a run goes on in a new container, though the last one ended between two steps or before the first."""

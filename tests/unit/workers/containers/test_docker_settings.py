@@ -9,8 +9,8 @@ import pytest
 from orchord.errors import InstanceConfigError
 from orchord_workers.containers.docker_kills import Kills
 from orchord_workers.containers.docker_settings import docker_settings
-from orchord_workers.containers.docker_states import state_of, state_of_event
-from orchord_workers.containers.platform import Phase, PlatformError
+from orchord_workers.containers.docker_states import UNSTARTED_SECONDS, Unstarted, state_of, state_of_event
+from orchord_workers.containers.platform import ContainerState, Phase, PlatformError
 from orchord_workers.launchers.docker import mistakes_of
 
 
@@ -95,3 +95,20 @@ def test_a_kill_comes_when_the_grace_is_over_and_not_for_what_has_ended() -> Non
     assert done.wait(10)
     kills.close()
     assert killed == ["stays"]
+
+
+def test_a_container_that_nobody_starts_reads_as_ended_after_a_while() -> None:
+    now = [0.0]
+    unstarted = Unstarted(lambda: now[0])
+    made = ContainerState("made", {}, Phase.PENDING, is_kept=True)
+    runs = ContainerState("runs", {}, Phase.RUNNING)
+    assert unstarted.judged([made, runs]) == [made, runs]
+    now[0] = UNSTARTED_SECONDS - 1
+    assert unstarted.judged([made, runs]) == [made, runs]
+    now[0] = UNSTARTED_SECONDS
+    (forgotten, untouched) = unstarted.judged([made, runs])
+    assert (forgotten.phase, forgotten.exit_code, forgotten.is_kept) == (Phase.ENDED, None, False)
+    assert forgotten.reason == "it was made, but never started"
+    assert untouched == runs
+    assert unstarted.judged([runs]) == [runs]
+    assert unstarted.judged([made]) == [made], "another of the same name has its own time"

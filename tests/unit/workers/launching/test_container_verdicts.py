@@ -60,6 +60,12 @@ def test_a_container_that_somebody_ended_is_a_loss_and_is_tried_again(state: Con
     assert verdict.reason == reason
 
 
+@pytest.mark.parametrize("code", [137, 143])
+def test_a_container_that_was_stopped_before_its_process_began_is_no_failure_of_its_step(code: int) -> None:
+    assert verdict_of(ended(code), began=False).result_of is None
+    assert verdict_of(ended(139), began=False).result_of is not None
+
+
 def test_a_container_that_will_never_start_fails_its_step_in_the_platforms_words() -> None:
     state = ContainerState("box", {}, Phase.PENDING, cannot_start=True, reason="ImagePullBackOff: no such image")
     verdict = verdict_of(state, began=False)
