@@ -26,7 +26,7 @@ from orchord.cli.output import (
 from orchord.cli.progress import wait_for_end
 from orchord.cli.records import attempt_record, latest_attempts, run_record
 from orchord.cli.run_logs import logs
-from orchord.cli.step import log_at
+from orchord.cli.step import log_at, log_level_option
 from orchord.cli.targets import Targets, one_target, target_options
 from orchord.runs import Attempt, Run, RunStatus
 from orchord.settings import Settings
@@ -156,7 +156,7 @@ def delete(run_ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
 @run.command("execute")
 @click.argument("run_id")
 @target_options
-@click.option("--log-level", default="warning", show_default=True, help="The least level that is logged.")
+@log_level_option
 def execute(targets: Targets, run_id: str, log_level: str) -> int:
     """Carry out a launched run that is one unit of work, or what is left of it, as its container does."""
     log_at(log_level)

@@ -13,7 +13,13 @@ import click
 from orchord.cli.targets import Targets, one_target, target_options
 from orchord.settings import Settings
 
-_LEVELS = click.Choice(["debug", "info", "warning", "error"], case_sensitive=False)
+log_level_option = click.option(
+    "--log-level",
+    default="warning",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"], case_sensitive=False),
+    help="The least level that is logged.",
+)
 
 
 @click.group()
@@ -26,7 +32,7 @@ def step() -> None:
 @click.argument("step_key")
 @click.option("--attempt", type=click.IntRange(1), help="The number of the attempt (default: the next one).")
 @target_options
-@click.option("--log-level", default="warning", show_default=True, type=_LEVELS, help="The least level that is logged.")
+@log_level_option
 def execute(targets: Targets, run_id: str, step_key: str, attempt: int | None, log_level: str) -> int:
     """Execute one attempt at a step of a launched run in a process of its own.
 

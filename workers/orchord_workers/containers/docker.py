@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import docker
+import docker.auth
 import docker.errors
 
 from orchord_workers.containers.docker_kills import Kills
@@ -239,8 +240,7 @@ class DockerPlatform(Platform):
         return known
 
     def _pull(self, image: str, settings: DockerSettings) -> None:
-        registry = settings.registry or {}
-        signed = {key: registry[key] for key in ("username", "password") if registry.get(key)}
+        signed = signing_in(image, settings.registry or {})
         repository, _, tag = image.partition("@") if "@" in image else image.rpartition(":")
         if not repository or "/" in tag:
             repository, tag = image, "latest"
@@ -304,6 +304,14 @@ def unless_absent() -> Iterator[None]:
     except docker.errors.APIError as error:
         if error.status_code not in (404, 409):
             raise
+
+
+def signing_in(image: str, registry: Mapping[str, str]) -> dict[str, str]:
+    """Return what to sign in with for an image: nobody but the registry that it was given for is told of it."""
+    given = docker.auth.resolve_index_name(docker.auth.convert_to_hostname(registry.get("url") or ""))
+    if docker.auth.resolve_repository_name(image)[0] != given:
+        return {}
+    return {key: registry[key] for key in ("username", "password") if registry.get(key)}
 
 
 def said_by(error: docker.errors.APIError) -> str:

@@ -28,6 +28,13 @@ ECS_TAGS = "ecs/"
 RUN_TAGS_KEY = "orchord/run_tags"
 _IMAGE_KEYS = ("image", "job_image")
 _OF_NO_CONTAINER = ("retries", "max_concurrent", "tag_concurrency_limits")
+# Under these keys a mapping is of names that people choose, of which `env` is one: {env: prod} is a label.
+_CHOSEN_NAMES = frozenset(
+    {
+        *("labels", "annotations", "environment", "node_selector", "nodeSelector", "match_labels", "matchLabels"),
+        *("sysctls", "storage_opt", "string_data", "stringData"),
+    }
+)
 _RAW_PARTS = ("run_k8s_config", "step_k8s_config")
 
 
@@ -140,7 +147,13 @@ def _with_environment(value: Any, missing: list[str]) -> Any:
             if found is None:
                 missing.append(value["env"])
             return found
-        return {key: _with_environment(item, missing) for key, item in value.items()}
+        return {key: _of_key(key, item, missing) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_with_environment(item, missing) for item in value]
     return value
+
+
+def _of_key(key: str, value: Any, missing: list[str]) -> Any:
+    if key in _CHOSEN_NAMES and isinstance(value, Mapping):
+        return {name: _with_environment(item, missing) for name, item in value.items()}
+    return _with_environment(value, missing)

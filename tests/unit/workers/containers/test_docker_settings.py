@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from orchord.errors import InstanceConfigError
+from orchord_workers.containers.docker import signing_in
 from orchord_workers.containers.docker_kills import Kills
 from orchord_workers.containers.docker_settings import docker_settings
 from orchord_workers.containers.docker_states import UNSTARTED_SECONDS, Unstarted, state_of, state_of_event
@@ -112,3 +113,20 @@ def test_a_container_that_nobody_starts_reads_as_ended_after_a_while() -> None:
     assert untouched == runs
     assert unstarted.judged([runs]) == [runs]
     assert unstarted.judged([made]) == [made], "another of the same name has its own time"
+
+
+@pytest.mark.parametrize(
+    ("image", "url", "is_told"),
+    [
+        ("reg.example.com/team/app:1", "reg.example.com", True),
+        ("reg.example.com:5000/app", "https://reg.example.com:5000/v2/", True),
+        ("team/app:1", "https://index.docker.io/v1/", True),
+        ("team/app:1", "docker.io", True),
+        ("team/app:1", "reg.example.com", False),
+        ("elsewhere.com/team/app@sha256:ab", "reg.example.com", False),
+    ],
+)
+def test_a_password_is_told_to_its_own_registry_alone(image: str, url: str, is_told: bool) -> None:
+    own = {"username": "ann", "password": "secret"}
+    assert signing_in(image, {"url": url, **own}) == (own if is_told else {})
+    assert signing_in(image, {}) == {}

@@ -91,6 +91,13 @@ def test_variables_are_read_where_the_launcher_worker_runs(monkeypatch: pytest.M
     assert merged(found.layers)["registry"]["password"] == "secret"
 
 
+def test_a_label_that_is_called_env_is_a_label_and_its_value_may_refer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEAM", "blue")
+    settings = {"container_kwargs": {"labels": {"env": "prod"}}, "labels": {"team": {"env": "TEAM"}}}
+    given = layers_of_step(run_with(), step_with(), Place.DOCKER, settings, None)
+    assert given.layers[0] == {"container_kwargs": {"labels": {"env": "prod"}}, "labels": {"team": "blue"}}
+
+
 def test_variables_that_are_not_set_are_all_named() -> None:
     config = {"image": {"env": "NO_SUCH_IMAGE"}, "network": {"env": "NO_SUCH_NETWORK"}}
     with pytest.raises(PlatformError, match="does not have: NO_SUCH_IMAGE, NO_SUCH_NETWORK"):
