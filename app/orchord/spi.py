@@ -39,6 +39,7 @@ from orchord.execution.interrupt import StopNotice
 from orchord.execution.orchestration import RunSurroundings
 from orchord.execution.processes import ProcessRequest, StartFailedError, StepProcesses, StepTemplate
 from orchord.execution.processes.ends import fault_result
+from orchord.execution.processes.memory_kills import MemoryKills
 from orchord.execution.retries import retry_delay_seconds
 from orchord.execution.time_limit import HARD_GRACE_SECONDS, end_process_of_stuck_steps, timeout_message
 from orchord.instance import InstanceConfig, OrchordInstance
@@ -175,6 +176,7 @@ __all__ = [
     "LocationSource",
     "LocationTarget",
     "LogChunk",
+    "MemoryKills",
     "NewTick",
     "NotFoundError",
     "OrchordError",

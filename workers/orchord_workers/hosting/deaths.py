@@ -26,7 +26,7 @@ class Death:
         process_id: the child.
         exit_code: its exit code; negative: the number of the signal that ended it.
         was_stopped: the container was told to stop.
-        out_of_memory: the kernel killed in this container for its memory.
+        out_of_memory: the kernel killed it for the container's memory.
         limit_bytes: the container's memory limit, if it is known.
     """
 
@@ -47,7 +47,7 @@ def attend_to(mender: Mender, board: Board, worker_id: str, death: Death) -> lis
         mender.give_up(held, "its container was stopped", counts=False)
     elif _is_past_its_limit(board, death.process_id):
         mender.end_or_give_up(held, ProcessEnd.TIME_LIMIT)
-    elif death.out_of_memory and death.exit_code == -signal.SIGKILL:
+    elif death.out_of_memory:
         mender.end_with(held, lambda step, one: killed_for_memory_result(step, one.retry_number, death.limit_bytes))
     elif death.exit_code == -signal.SIGKILL:
         # From outside, or by a kernel that had no memory left at all: the step may be innocent.

@@ -20,6 +20,7 @@ from functools import cached_property
 from orchord.spi import (
     BrokerUnavailableError,
     Heartbeat,
+    MemoryKills,
     OrchordError,
     OrchordInstance,
     Settings,
@@ -30,7 +31,6 @@ from orchord.spi import (
 from orchord_workers.app import make_app
 from orchord_workers.board import Board
 from orchord_workers.hosting.deaths import Death, attend_to
-from orchord_workers.hosting.memory import MemoryKills
 from orchord_workers.interrupts import INTERRUPT_SIGNAL, Interrupts
 from orchord_workers.mending import Mender
 from orchord_workers.persistence import patiently
@@ -231,7 +231,8 @@ class Host:
         if code == 0 and not is_leaving:
             return 0
         # Looked at before anything else has happened in the container.
-        death = Death(child, code, is_leaving, memory.has_grown(), memory.limit_bytes)
+        by_kernel = code == -signal.SIGKILL and not is_leaving and memory.has_grown()
+        death = Death(child, code, is_leaving, by_kernel, memory.limit_bytes)
         mender = Mender(self.process.runner)
         try:
             held = patiently(lambda: attend_to(mender, self.interrupts.board, self.worker_id, death))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import selectors
-import threading
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ from orchord.execution.processes.frames import (
     pickled,
     read_available,
 )
-from orchord.execution.processes.memory_kills import memory_kills, memory_limit
+from orchord.execution.processes.memory_kills import MemoryKills
 from orchord.execution.processes.request import ProcessRequest
 from orchord.execution.request import StepResult
 from orchord.execution.time_limit import HARD_GRACE_SECONDS
@@ -37,8 +37,6 @@ from orchord.execution.time_limit import HARD_GRACE_SECONDS
 STOP_GRACE_SECONDS = 8.0
 # How long a process that has told its result may take to be gone.
 EXIT_SECONDS = 5.0
-# The counter of kills may come a moment after the death that it counts.
-_COUNTER_SECONDS = 0.2
 
 
 @dataclass
@@ -47,7 +45,7 @@ class _Going:
 
     asked: ProcessRequest
     child: Child
-    kills_before: int | None
+    kills: MemoryKills
     on_event: Callable[[Event], None] | None
     on_started: Callable[[], None] | None
     reader: FrameReader = field(default_factory=FrameReader)
@@ -111,7 +109,7 @@ class StepProcesses:
             TypeError: the request cannot be sent.
         """
         payload = pickled((self._starter.sent_source(), asked))
-        kills = memory_kills()
+        kills = MemoryKills.seen_now()
         going = _Going(asked, self._starter.start(), kills, on_event, on_started)
         self._going[going.step_key] = going
         # A process that died at once does not listen: how it ended is told by its end.
@@ -228,18 +226,10 @@ class StepProcesses:
             return canceled_result(going.step_key)
         if going.is_late or self._is_past_its_limit(going):
             return timed_out_result(asked.step)
-        memory = memory_limit() if self._was_killed_for_memory(going, exit_code) else None
+        memory = going.kills.limit_words if exit_code == -signal.SIGKILL and going.kills.has_grown() else None
         return crashed_result(asked.step, exit_code, memory=memory, last_words=going.reader.last_words())
 
     def _is_past_its_limit(self, going: _Going) -> bool:
         """Whether the process has ended itself at its time limit, a moment before it would have been ended."""
         limited = going.asked.step.step.timeout_seconds is not None and going.end_at is not None
         return limited and going.end_at is not None and going.end_at <= time.monotonic() + 0.5
-
-    def _was_killed_for_memory(self, going: _Going, exit_code: int) -> bool:
-        if exit_code != -9 or going.kills_before is None:
-            return False
-        deadline = time.monotonic() + _COUNTER_SECONDS
-        while (now := memory_kills()) == going.kills_before and time.monotonic() < deadline:
-            threading.Event().wait(0.02)
-        return now is not None and now > going.kills_before

@@ -38,7 +38,6 @@ from orchord.execution.processes import (
 from orchord.execution.processes.children import OwnChild
 from orchord.execution.processes.ends import UNKNOWN_EXIT, crash_message, stack_of
 from orchord.execution.processes.frames import EVENT, RESULT, FrameReader, pickled
-from orchord.execution.processes.memory_kills import memory_kills, memory_limit
 from orchord.execution.transient import TransientInstance
 from orchord.instance.step_sources import LocationSource
 from orchord.io_managers import mem_io_manager
@@ -340,21 +339,6 @@ def test_the_stack_of_a_crash_holds_the_users_frames_alone() -> None:
         "Current thread 0x1 (most recent call first):",
         '  File "/home/me/etl.py", line 3 in load',
     ]
-
-
-def test_kills_for_memory_are_counted_by_both_versions_of_control_groups(tmp_path: Path) -> None:
-    own = tmp_path / "cgroup"
-    own.write_text("0::/app\n")
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "memory.events").write_text("low 0\noom 2\noom_kill 2\n")
-    (tmp_path / "app" / "memory.max").write_text("536870912\n")
-    assert (memory_kills(own, tmp_path), memory_limit(own, tmp_path)) == (2, "limit 512 MiB")
-    own.write_text("5:cpu:/app\n4:memory:/old\n")
-    (tmp_path / "memory" / "old").mkdir(parents=True)
-    (tmp_path / "memory" / "old" / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
-    (tmp_path / "memory" / "old" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
-    assert (memory_kills(own, tmp_path), memory_limit(own, tmp_path)) == (3, "the machine's memory ran out")
-    assert memory_kills(tmp_path / "none", tmp_path / "nowhere") is None
 
 
 def test_what_a_killed_process_left_half_written_is_no_frame() -> None:
