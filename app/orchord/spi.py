@@ -90,6 +90,7 @@ from orchord.storage.values import (
 )
 from orchord.ticks import InstigatorKey, InstigatorKind, InstigatorState, InstigatorStatus, NewTick, Tick, TickStatus
 from orchord.wire import (
+    CONTAINER_NAME_VARIABLE,
     END_TASK,
     LAUNCH_TOKEN_VARIABLE,
     PLAIN_QUEUE,
@@ -115,6 +116,7 @@ from orchord.wire import (
 )
 
 __all__ = [
+    "CONTAINER_NAME_VARIABLE",
     "END_TASK",
     "EXECUTED_BY_TAG",
     "HARD_GRACE_SECONDS",

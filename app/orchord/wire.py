@@ -25,8 +25,10 @@ WAKE_CLOCK = "clock"
 WAKE_QUEUE = "queue"
 WAKE_CHANGES = "changes"
 
-# What a container finds in its environment: the token that its launcher holds the attempt by, to take it over with.
+# What a container finds in its environment: the token that its launcher holds the attempt by, to take it over with, and
+# what it is called on its platform, under which name it beats and holds attempts.
 LAUNCH_TOKEN_VARIABLE = "ORCHORD_LAUNCH_TOKEN"
+CONTAINER_NAME_VARIABLE = "ORCHORD_CONTAINER_NAME"
 
 # What a location's own queue is called where queues are named: in tags, and for `orchord worker --queue`.
 PLAIN_QUEUE = "default"

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 
 from orchord.spi import (
+    CONTAINER_NAME_VARIABLE,
     AttemptStatus,
     ErrorInfo,
     Place,
@@ -26,7 +27,6 @@ from orchord.spi import (
     child_environment,
     utc_now,
 )
-from orchord_workers.hosting.main import CONTAINER_NAME_VARIABLE
 from orchord_workers.persistence import patiently
 from orchord_workers.process import WorkerProcess, new_worker_id
 from orchord_workers.step_runner import run_or_none

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orchord.spi import utc_now
+from orchord.spi import CONTAINER_NAME_VARIABLE, utc_now
 from orchord_workers.containers.kubernetes_client import Cluster, Refused
 from orchord_workers.containers.kubernetes_state import (
     POD_DELETED,
@@ -287,7 +287,7 @@ class KubernetesPlatform(Platform):
 
 
 def _with_name(spec: ContainerSpec) -> ContainerSpec:
-    return replace(spec, environment={"ORCHORD_CONTAINER_NAME": spec.name, **spec.environment})
+    return replace(spec, environment={CONTAINER_NAME_VARIABLE: spec.name, **spec.environment})
 
 
 def _selector(name: str) -> str:

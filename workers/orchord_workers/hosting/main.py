@@ -9,6 +9,7 @@ import logging
 import secrets
 
 from orchord.spi import (
+    CONTAINER_NAME_VARIABLE,
     LAUNCH_TOKEN_VARIABLE,
     CodeLocation,
     CodeLocationLoadError,
@@ -24,9 +25,6 @@ from orchord_workers.process import WorkerProcess, new_worker_id
 from orchord_workers.whole_run import run_whole
 
 logger = logging.getLogger(__name__)
-
-# What the container is called on its platform: it then is the identity under which it holds attempts.
-CONTAINER_NAME_VARIABLE = "ORCHORD_CONTAINER_NAME"
 
 
 def execute_step(

@@ -16,6 +16,7 @@ from pathlib import Path
 from celery import Celery
 
 from orchord.spi import (
+    CONTAINER_NAME_VARIABLE,
     LAUNCH_TOKEN_VARIABLE,
     AttemptStatus,
     ErrorInfo,
@@ -55,8 +56,6 @@ logger = logging.getLogger(__name__)
 MOST_TRIES = 20
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-# By which a container knows what it is called: it beats, and holds attempts, under this name.
-NAME_VARIABLE = "ORCHORD_CONTAINER_NAME"
 
 
 @dataclass
@@ -239,7 +238,7 @@ class Starter(StepRunner):
         message: StepMessage | None = None,
         token: str | None = None,
     ) -> ContainerSpec:
-        environment = {NAME_VARIABLE: name}
+        environment = {CONTAINER_NAME_VARIABLE: name}
         if token is not None:
             environment[LAUNCH_TOKEN_VARIABLE] = token
         named = (message.step_key, message.attempt) if message is not None else ()
