@@ -13,7 +13,7 @@ from msgspec.structs import replace
 import orchord as dg
 from orchord.definitions.definitions_object import Definitions
 from orchord.errors import InstanceConfigError, StorageUnavailableError
-from orchord.events import utc_now
+from orchord.events import ErrorInfo, utc_now
 from orchord.instance.sections import CelerySettings
 from orchord.plan.places import Place
 from orchord.runs import Attempt, AttemptStatus, Run, RunStatus, new_run_id
@@ -321,6 +321,34 @@ def test_a_kept_container_of_a_run_stands_in_nobodys_way(stage: Stage, monkeypat
         watchman.see(kept)
     stage.acted(watchman)
     assert (acts, stage.status) == (["sent"], RunStatus.STARTING), "told of again, it is no further loss"
+
+
+def test_comparing_is_asked_for_once_however_long_the_acting_thread_is_held_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchord_workers.launching.resync.INTERVAL_SECONDS", 0.0)
+    watchman, resync = stage.watchman()
+    asked: list[Callable[[], object]] = []
+    monkeypatch.setattr(watchman, "do", asked.append)
+    for _ in range(3):
+        resync.look_if_due()
+    assert len(asked) == 1
+    asked[0]()
+    resync.look_if_due()
+    assert len(asked) == 2
+
+
+def test_a_kept_container_of_a_run_does_not_hide_the_next_from_comparing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = stage.as_unit().run_id
+    kept = stage.run_state("orchord-run-1", Phase.ENDED, exit_code=137, is_kept=True)
+    states = [stage.run_state("orchord-run-2", Phase.RUNNING), kept]
+    monkeypatch.setattr(stage.platform, "list", lambda owner: states)
+    assert stage.instance.storage.runs.begin_stop(run_id, ErrorInfo("Stopped", "by hand"), utc_now())
+    _, resync = stage.watchman()
+    resync.look()
+    assert stage.platform.ended == ["orchord-run-2"]
 
 
 def test_a_container_that_ends_before_it_took_its_attempt_over_fails_its_step(stage: Stage) -> None:

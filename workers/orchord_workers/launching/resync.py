@@ -43,6 +43,8 @@ class Resync:
         self._idle_since: dict[str, float] = {}
         self._missing: set[tuple[LaunchKey, str]] = set()
         self._next = 0.0
+        # A thread that waits for a database that is away would else be asked again and again meanwhile.
+        self._is_asked = False
 
     @property
     def _storage(self) -> Storage:
@@ -50,9 +52,14 @@ class Resync:
 
     def look_if_due(self) -> None:
         """Ask for a comparison when it is time for one. Called with each heartbeat."""
-        if time.monotonic() >= self._next:
+        if time.monotonic() >= self._next and not self._is_asked:
+            self._is_asked = True
             self._next = time.monotonic() + INTERVAL_SECONDS
-            self._watchman.do(self.look)
+            self._watchman.do(self._look_as_asked)
+
+    def _look_as_asked(self) -> None:
+        self._is_asked = False
+        self.look()
 
     def look(self) -> None:
         """Compare, and act."""
