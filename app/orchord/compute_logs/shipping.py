@@ -48,7 +48,7 @@ class Shipper:
         self._max_bytes = files.max_bytes
         self._upload_interval = manager.upload_interval
         self._own = SpoolFolder(os.path.join(files.base_dir, SPOOL_FOLDER, owner))
-        self._own.take()
+        self._own.take(make=True)
         self._folders = [self._own]
         self._live = live
         self._keeper = Keeper(manager) if manager.takes_files else None
@@ -101,6 +101,9 @@ class Shipper:
             self._adopt_at = time.monotonic() + ADOPT_SECONDS
             self._adopt()
         for folder in self._folders:
+            # Another worker may have had it in hand in the moment when it came into being, and gives it back.
+            if not folder.is_taken and not folder.take(make=True):
+                continue
             for entry, path in folder.entries(self._tails).items():
                 if (name := StreamName.of_path(path)) is not None:
                     self._tails[entry] = Tail(entry, path, name, self._max_bytes)
@@ -118,8 +121,6 @@ class Shipper:
             folder = SpoolFolder(path)
             if folder.take():
                 self._folders.append(folder)
-            else:
-                folder.close()
         for folder in self._folders[1:]:
             if not folder.entries():
                 folder.close()

@@ -56,21 +56,42 @@ class SpoolFolder:
     """One owner's part as a shipper sees it: locked while somebody attends to it.
 
     Args:
-        folder: the part; made if it is missing.
+        folder: the part.
     """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        os.makedirs(folder, exist_ok=True)
-        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._descriptor = -1
 
-    def take(self) -> bool:
-        """Attend to it from now on, unless a living process does."""
+    def take(self, *, make: bool = False) -> bool:
+        """Attend to it from now on; False while another living process does, or where it is missing.
+
+        Args:
+            make: whether it is made if it is missing.
+        """
+        if make:
+            with suppress(OSError):
+                os.makedirs(self.folder, exist_ok=True)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever attended to it a moment ago may have removed it: the lock is then on a folder that nobody sees.
+            is_there = os.path.samestat(os.fstat(descriptor), os.stat(self.folder))
+        except OSError:
+            is_there = False
+        if not is_there:
+            os.close(descriptor)
+            return False
+        self._descriptor = descriptor
         return True
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether this process attends to it."""
+        return self._descriptor >= 0
 
     def entries(self, known: Container[str] = ()) -> dict[str, str]:
         """Return the path of each announced file by the entry that names it, but for those that are known."""
@@ -83,7 +104,7 @@ class SpoolFolder:
         return found
 
     def close(self) -> None:
-        """Let somebody else attend to it; an empty one goes."""
+        """Let somebody else attend to it; an empty one goes, by whoever attends to it alone."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             with suppress(OSError):

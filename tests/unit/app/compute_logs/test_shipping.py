@@ -15,6 +15,7 @@ from orchord.compute_logs import LogStore, LogStream, StoredComputeLogManager
 from orchord.compute_logs.local import LocalComputeLogManager
 from orchord.compute_logs.manager import ComputeLogManager
 from orchord.compute_logs.shipping import Shipper
+from orchord.compute_logs.spool import SpoolFolder
 from orchord.compute_logs.streams import StreamName
 from orchord.testing.memory_live_pages import MemoryLivePages
 from orchord.testing.waiting import eventually
@@ -195,6 +196,40 @@ def test_what_a_killed_process_printed_is_found_by_another_worker_of_its_machine
     ship(stored, "another-worker", None)
     eventually(lambda: store.objects.get(FINAL) == b"xxxxx\n")
     eventually(lambda: not (tmp_path / "logs" / ".spool" / "dead-worker").exists(), deadline_seconds=40)
+
+
+def test_the_folder_of_a_living_worker_that_prints_nothing_is_left_to_it(
+    local: LocalComputeLogManager, live: MemoryLivePages, tmp_path: Path
+) -> None:
+    own, other = Shipper(local, "worker", live), Shipper(local, "another-worker", live)
+    folder = tmp_path / "logs" / ".spool" / "worker"
+    before = folder.stat().st_ino
+    other.round()
+    assert folder.stat().st_ino == before
+    with local.capture("run", "step", 1):
+        print("mine")
+        other._adopt()
+        other.round()
+        assert live.of_run("run") == []
+        own.round()
+        assert shown(live) == b"mine\n"
+    for shipper in (own, other):
+        shipper.stop()
+
+
+def test_a_worker_takes_its_folder_once_another_one_lets_go_of_it(
+    local: LocalComputeLogManager, live: MemoryLivePages, tmp_path: Path
+) -> None:
+    folder = SpoolFolder(str(tmp_path / "logs" / ".spool" / "worker"))
+    assert folder.take(make=True)
+    shipper = Shipper(local, "worker", live)
+    with local.capture("run", "step", 1):
+        print("soon")
+        shipper.round()
+        assert live.of_run("run") == []
+        folder.close()
+        shipper.round()
+        assert shown(live) == b"soon\n"
 
 
 def test_a_killed_processs_file_is_cut_to_its_limit_with_a_mark(
