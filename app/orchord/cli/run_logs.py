@@ -6,7 +6,7 @@ How one event looks is in event_lines.py.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -44,7 +44,12 @@ def logs(run_id: str, step_key: str | None, follow: bool, no_output: bool, as_js
     with opened_instance() as instance:
         found = instance.storage.runs.get(run_id)
         printed = StepOutputs(instance, found.run_id)
-        for stored in _events(instance, found.run_id, printed if follow and not no_output else None, follow):
+
+        def print_new() -> None:
+            if not no_output:
+                _print_lines(printed.of_running(), as_json)
+
+        for stored in _events(instance, found.run_id, print_new, follow):
             event = stored.event
             if step_key is not None and event.step_key != step_key:
                 continue
@@ -56,6 +61,8 @@ def logs(run_id: str, step_key: str | None, follow: bool, no_output: bool, as_js
                 print_json(event_record(stored))
             else:
                 screen.print(event_line(event), soft_wrap=True)
+        # A step that was killed or canceled may have no event of its end.
+        _print_lines(printed.rest_of_running(), as_json)
 
 
 class StepOutputs:
@@ -91,17 +98,23 @@ class StepOutputs:
             for line in self._new_lines(step_key, stream, last=True):
                 yield step_key, stream, line
 
+    def rest_of_running(self) -> Iterator[tuple[str, LogStream, str]]:
+        """Yield what is left of the steps that began and never said that they ended."""
+        for step_key in sorted(self._running):
+            yield from self.rest_of(step_key)
+
     def _new_lines(self, step_key: str, stream: LogStream, *, last: bool) -> list[str]:
         attempt = self._attempts.get(step_key, 1)
         place = (step_key, attempt, stream)
         data = self._halves.pop(place, b"")
         while True:
-            chunk = self._manager.read(
-                self._run_id, step_key, attempt, stream, offset=self._offsets.get(place, 0), limit=CHUNK_BYTES
-            )
+            offset = self._offsets.get(place, 0)
+            chunk = self._manager.read(self._run_id, step_key, attempt, stream, offset=offset, limit=CHUNK_BYTES)
             self._offsets[place] = chunk.next_offset
             data += chunk.data
-            if chunk.is_complete or (len(chunk.data) < CHUNK_BYTES and not (last and self._is_on_its_way(*place))):
+            # At the end a short piece need not be the last one: it may stand for what nobody has any more.
+            has_more = chunk.next_offset > offset if last else len(chunk.data) >= CHUNK_BYTES
+            if chunk.is_complete or not (has_more or (last and self._is_on_its_way(*place))):
                 break
         if not last:
             data, _, half = data.rpartition(b"\n") if b"\n" in data else (b"", b"", data)
@@ -117,7 +130,9 @@ class StepOutputs:
         return True
 
 
-def _events(instance: OrchordInstance, run_id: str, printed: StepOutputs | None, follow: bool) -> Iterator[StoredEvent]:
+def _events(
+    instance: OrchordInstance, run_id: str, print_new: Callable[[], None], follow: bool
+) -> Iterator[StoredEvent]:
     last_id = 0
     while True:
         # Asked before the events are read: what a run wrote before it ended is then surely read.
@@ -127,8 +142,7 @@ def _events(instance: OrchordInstance, run_id: str, printed: StepOutputs | None,
             yield stored
         if over:
             return
-        if printed is not None:
-            _print_lines(printed.of_running(), as_json=False)
+        print_new()
         time.sleep(FOLLOW_SECONDS)
 
 
