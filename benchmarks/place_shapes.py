@@ -1,4 +1,4 @@
-"""What steps in containers are measured with: one short step, and twenty that wait. Used by places.py."""
+"""What steps in containers are measured with: a short chain, and steps that wait. Used by places.py."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import time
 
 from orchord import Definitions, docker_executor, job, op
 
+#: The steps of the chain, one after another.
+CHAIN = tuple(f"add{number}" for number in range(3))
+
 
 @op
-def adds() -> int:
-    return sum(range(1_000_000))
+def adds(number: int = 0) -> int:
+    return number + sum(range(1_000_000))
 
 
 @job(executor_def=docker_executor)
 def one_step():
     adds()
+
+
+@job(executor_def=docker_executor)
+def short_chain():
+    number = adds.alias(CHAIN[0])()
+    for name in CHAIN[1:]:
+        number = adds.alias(name)(number)
 
 
 @op
@@ -39,4 +49,4 @@ def hundred_nap():
         naps.alias(f"nap{number}")()
 
 
-defs = Definitions(jobs=[one_step, twenty_wait, hundred_nap])
+defs = Definitions(jobs=[one_step, short_chain, twenty_wait, hundred_nap])

@@ -1,7 +1,9 @@
 """Steps in Docker containers: what each costs beside `docker run` of the same, and what waiting for them costs.
 
-`python benchmarks/places.py [--count 10]`. Needs a Docker Engine and a base image python:3.11-slim. The same
-is: `orchord step execute` of a step of the same job, by hand, in the same image, on the same database.
+`python benchmarks/places.py [--count 10]`. Needs a Docker Engine and a base image python:3.11-slim. Every side ends
+when whoever asked for the work knows that it is done, and the sides take turns. What is required is required over
+plain Python: the same image imports the same module and runs the op in process, without a database. Beside it stands
+`orchord step execute` by hand, in which what the container does for a stored step is on both sides.
 """
 
 from __future__ import annotations
@@ -9,15 +11,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 import docker
+from measures import Samples
+from place_shapes import CHAIN
 from rich.console import Console
 from rich.table import Table
 from stacks import HERE, background, wait_for
@@ -58,21 +63,41 @@ class Bench:
         return self.instance.launch(request)[0].run_id
 
     def by_orchord(self) -> float:
-        """Return the seconds from the launch of a run of one step to its end."""
+        """Return the seconds from the launch of the chain until a client that waits is told of its end."""
         began = time.perf_counter()
-        run = self.instance.wait(self.launch("one_step"), 120)
-        assert run.status.value == "SUCCESS", run
-        return time.perf_counter() - began
-
-    def by_docker_run(self, run_id: str) -> float:
-        """Return the seconds that `docker run` of one step takes."""
-        volumes = [part for volume in self.volumes for part in ("-v", volume)]
-        step = ["orchord", "step", "execute", run_id, "adds", "--attempt", "1", "-f", str(CODE)]
-        home = ["-e", f"ORCHORD_HOME={self.home}"]
-        began = time.perf_counter()
-        subprocess.run(["docker", "run", "--rm", "--network", "host", *home, *volumes, IMAGE, *step], check=True)
+        run = self.instance.wait(self.launch("short_chain"), 120)
         seconds = time.perf_counter() - began
-        assert self.instance.storage.runs.get(run_id).status.value == "SUCCESS"
+        assert run.status.value == "SUCCESS", run
+        return seconds
+
+    def by_python(self) -> float:
+        """Return the seconds that as many `docker run`s of the op take, by Python alone."""
+        code = "from place_shapes import one_step; assert one_step.execute_in_process().success"
+        return sum(self._docker_run(["python", "-c", code]) for _ in CHAIN)
+
+    def by_hand(self, launcher: int) -> float:
+        """Return the seconds that `docker run` of each step of the chain takes, with the launcher worker held still."""
+        os.kill(launcher, signal.SIGSTOP)
+        try:
+            run_id = self.launch("short_chain")
+            step = ["orchord", "step", "execute", run_id]
+            seconds = sum(self._docker_run([*step, name, "--attempt", "1", "-f", str(CODE)]) for name in CHAIN)
+            assert self.instance.storage.runs.get(run_id).status.value == "SUCCESS"
+        finally:
+            os.kill(launcher, signal.SIGCONT)
+        # It now throws away the messages of these steps; that is no other side's time.
+        time.sleep(1)
+        return seconds
+
+    def _docker_run(self, command: list[str]) -> float:
+        """Return the seconds until `docker run` returns. The container is removed untimed, as Orchord's are."""
+        name = f"{IMAGE}-{uuid.uuid4().hex[:12]}"
+        volumes = [part for volume in self.volumes for part in ("-v", volume)]
+        places = ["--network", "host", "-w", str(HERE), "-e", f"ORCHORD_HOME={self.home}", *volumes]
+        began = time.perf_counter()
+        subprocess.run(["docker", "run", "--name", name, *places, IMAGE, *command], check=True)
+        seconds = time.perf_counter() - began
+        subprocess.run(["docker", "rm", name], check=True, stdout=subprocess.DEVNULL)
         return seconds
 
 
@@ -83,20 +108,35 @@ def processor_seconds(process_id: int) -> float:
 
 
 def measure(bench: Bench, stack: contextlib.ExitStack, count: int, table: Table) -> None:
-    """Measure both sides, then the launcher worker's threads and processor time."""
+    """Start a worker and a launcher worker, and measure."""
     worker = [bench.orchord, "worker", "-f", str(CODE), "--concurrency", "1", "--log-level", "warning"]
     stack.enter_context(background(worker, bench.folder / "worker.log", bench.environment))
     wait_for(lambda: bench.instance.storage.locations.find("place_shapes"), "the location", logs=bench.folder)
-    # Nobody starts containers yet: these steps are executed by hand.
-    waiting = [bench.launch("one_step") for _ in range(count + 1)]
-    plain = [bench.by_docker_run(run_id) for run_id in waiting][1:]
     launcher = [bench.orchord, "launcher", "--place", "docker", "--log-level", "warning"]
     process = stack.enter_context(background(launcher, bench.folder / "launcher.log", bench.environment))
-    ours = [bench.by_orchord() for _ in range(count + 1)][1:]
-    ratio = statistics.median(ours) / statistics.median(plain)
-    table.add_row("`docker run` of one step", f"{statistics.median(plain):.3f} s", "")
-    table.add_row("docker_executor, launch to end", f"{statistics.median(ours):.3f} s", "")
-    table.add_row("ratio", f"{ratio:.2f}", "<= 1.15")
+    compare(bench, process, count, table)
+    attend(bench, process, table)
+
+
+def compare(bench: Bench, launcher: int, count: int, table: Table) -> None:
+    """Time a chain of steps by Orchord, by plain Python and by hand, in turn, and show what one step costs."""
+    sides = {
+        "`docker run` of the op, plain Python": bench.by_python,
+        "`docker run` of `orchord step execute`": lambda: bench.by_hand(launcher),
+        "docker_executor": bench.by_orchord,
+    }
+    # The first round warms up.
+    rounds = [{name: side() / len(CHAIN) for name, side in sides.items()} for _ in range(count + 1)][1:]
+    found = {name: Samples(tuple(one[name] for one in rounds)) for name in sides}
+    for name, samples in found.items():
+        table.add_row(f"{name}, a step", f"{samples.median:.3f} s (p95 {samples.p95:.3f})", "")
+    python, hand, ours = (samples.median for samples in found.values())
+    table.add_row("docker_executor / plain Python", f"{ours / python:.2f}", "<= 1.15")
+    table.add_row("docker_executor / `orchord step execute`", f"{ours / hand:.2f}", "")
+
+
+def attend(bench: Bench, process: int, table: Table) -> None:
+    """Measure the launcher worker's threads and processor time."""
     threads = [0]
 
     def looked() -> None:
@@ -130,7 +170,7 @@ def measure(bench: Bench, stack: contextlib.ExitStack, count: int, table: Table)
 def main() -> None:
     """Build the image, start what is needed, measure, and show it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=10, help="How many runs of each side.")
+    parser.add_argument("--count", type=int, default=10, help="How many chains of each side.")
     count = parser.parse_args().count
     build = ["docker", "build", "-q", "-f", str(ROOT / "compose" / "Dockerfile"), "-t", IMAGE, str(ROOT)]
     subprocess.run(build, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "DOCKER_BUILDKIT": "0"})
