@@ -11,7 +11,7 @@ from orchord.compute_logs.live import LivePages, LiveWrite
 from orchord.compute_logs.streams import StreamName
 from orchord.instance.sections import CelerySettings
 from orchord.testing.memory_live_pages import MemoryLivePages
-from orchord_workers.live_pages import PAGE_BYTES, RedisLivePages
+from orchord_workers.live_pages import _TURN, PAGE_BYTES, RedisLivePages, _key
 
 OUT = StreamName("run", "step[a.b]", 1, LogStream.STDOUT)
 ERR = StreamName("run", "step[a.b]", 1, LogStream.STDERR)
@@ -100,6 +100,25 @@ def test_older_bytes_than_the_window_are_left_out_with_a_mark(make: Make) -> Non
     assert chunk.data == b"x" * 10
 
 
+def test_a_stream_that_was_forgotten_goes_on_after_a_mark(pages: LivePages) -> None:
+    pages.write([LiveWrite(OUT, 0, b"old" * 10)])
+    pages.drop([OUT])
+    pages.write([LiveWrite(OUT, 30, b"new", is_complete=True)])
+    chunk = pages.read(OUT, 0, 100)
+    assert chunk is not None
+    assert b"[orchord] Left out here: 30 bytes" in chunk.data
+    chunk = pages.read(OUT, chunk.next_offset, 100)
+    assert chunk is not None
+    assert (chunk.data, chunk.is_complete) == (b"new", True)
+
+
+def test_a_forgotten_stream_that_is_written_anew_is_whole(pages: LivePages) -> None:
+    pages.write([LiveWrite(OUT, 30, b"new")])
+    pages.write([LiveWrite(OUT, 0, b"old" * 10)])
+    pages.write([LiveWrite(OUT, 30, b"new", is_complete=True)])
+    assert whole(pages, OUT) == b"old" * 10 + b"new"
+
+
 def test_streams_are_listed_and_forgotten_by_name_and_by_run(pages: LivePages) -> None:
     pages.write([LiveWrite(name, 0, b"text") for name in (OUT, ERR, OTHER)])
     assert pages.of_run("run") == [ERR, OUT]
@@ -113,13 +132,36 @@ def test_streams_are_listed_and_forgotten_by_name_and_by_run(pages: LivePages) -
     pages.drop_run("run")
 
 
-def test_redis_forgets_the_oldest_streams_when_all_of_them_are_too_much(valkey_url: str) -> None:
-    pages = RedisLivePages(CelerySettings(broker=valkey_url, result_backend=valkey_url), budget_bytes=250)
+def written_one_after_another(pages: RedisLivePages) -> list[bool]:
+    """Write five streams, each with a look at what is too much; return which of them are held."""
+    names = [StreamName("run", f"step{number}", 1, LogStream.STDOUT) for number in range(5)]
+    for name in names:
+        pages._next_trim = 0.0
+        pages._app.backend.client.delete(_TURN)
+        pages.write([LiveWrite(name, 0, b"y" * 100)])
+    return [pages.read(name, 0, 1) is not None for name in names]
+
+
+@pytest.mark.parametrize("bound", [{"budget_bytes": 250}, {"most_streams": 2}], ids=["bytes", "streams"])
+def test_redis_forgets_the_oldest_streams_when_all_of_them_are_too_much(valkey_url: str, bound: dict[str, int]) -> None:
+    pages = RedisLivePages(CelerySettings(broker=valkey_url, result_backend=valkey_url), **bound)
     try:
-        names = [StreamName("run", f"step{number}", 1, LogStream.STDOUT) for number in range(5)]
-        for name in names:
-            pages._next_trim = 0.0
-            pages.write([LiveWrite(name, 0, b"y" * 100)])
-        assert [pages.read(name, 0, 1) is not None for name in names] == [False, False, False, True, True]
+        assert written_one_after_another(pages) == [False, False, False, True, True]
+    finally:
+        pages.dispose()
+
+
+def test_redis_says_where_an_old_page_has_gone_by_its_age(valkey_url: str) -> None:
+    pages = RedisLivePages(CelerySettings(broker=valkey_url, result_backend=valkey_url))
+    try:
+        pages.write([LiveWrite(OUT, 0, b"z" * (2 * PAGE_BYTES))])
+        pages._app.backend.client.delete(f"{_key(OUT)}:0")
+        chunk = pages.read(OUT, 100, 1000)
+        assert chunk is not None
+        assert f"Left out here: {PAGE_BYTES - 100:,} bytes".encode() in chunk.data
+        assert chunk.next_offset == PAGE_BYTES
+        chunk = pages.read(OUT, PAGE_BYTES, 3)
+        assert chunk is not None
+        assert chunk.data == b"zzz"
     finally:
         pages.dispose()

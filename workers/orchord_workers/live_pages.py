@@ -30,6 +30,8 @@ PAGE_BYTES = 256 * 1024
 WINDOW_BYTES = 8 * 1024 * 1024
 #: How much is held of all streams together; the streams that were written to longest ago go first.
 BUDGET_BYTES = 256 * 1024 * 1024
+#: How many streams are held: one that holds a single line takes some hundred bytes beside it.
+MOST_STREAMS = 20_000
 #: A stream that nobody wrote to for this long is forgotten: while its step runs, and after its end.
 OPEN_SECONDS = 24 * 3600
 ENDED_SECONDS = 3600
@@ -39,6 +41,8 @@ PAUSE_SECONDS = 2.0
 
 _ROOT = "orchord:v1:log"
 _ALL = f"{_ROOT}:all"
+#: Whose turn it is to forget: one worker does for all.
+_TURN = f"{_ROOT}:trim"
 
 
 class RedisLivePages(LivePages):
@@ -48,14 +52,20 @@ class RedisLivePages(LivePages):
         settings: the section.
         window_bytes: how much of each stream is held.
         budget_bytes: how much of all.
+        most_streams: how many streams.
     """
 
     def __init__(
-        self, settings: CelerySettings, window_bytes: int = WINDOW_BYTES, budget_bytes: int = BUDGET_BYTES
+        self,
+        settings: CelerySettings,
+        window_bytes: int = WINDOW_BYTES,
+        budget_bytes: int = BUDGET_BYTES,
+        most_streams: int = MOST_STREAMS,
     ) -> None:
         self._settings = settings
         self._window_bytes = window_bytes
         self._budget_bytes = budget_bytes
+        self._most_streams = most_streams
         self._silent_until = 0.0
         self._next_trim = time.monotonic() + TRIM_SECONDS
 
@@ -85,7 +95,8 @@ class RedisLivePages(LivePages):
             pipe.execute()
             if time.monotonic() >= self._next_trim:
                 self._next_trim = time.monotonic() + TRIM_SECONDS
-                self._trim(client)
+                if client.set(_TURN, "taken", nx=True, px=int(TRIM_SECONDS * 900)):
+                    self._trim(client)
 
     def _add(self, pipe: Any, write: LiveWrite) -> None:
         key = _key(write.name)
@@ -104,9 +115,13 @@ class RedisLivePages(LivePages):
         gone = [f"{key}:{page}" for page in range(max(0, first - 2 - len(write.data) // PAGE_BYTES), first)]
         if gone:
             pipe.delete(*gone)
-        pipe.hset(key, mapping={"size": size, "first": first * PAGE_BYTES, "done": int(write.is_complete)})
+        # A stream that was forgotten meanwhile goes on in the middle: before that, its pages hold nothing but zeros.
+        pipe.hsetnx(key, "from", write.offset)
+        known = {"size": size, "first": first * PAGE_BYTES, "done": int(write.is_complete)}
+        pipe.hset(key, mapping=known if write.offset else {**known, "from": 0})
         pipe.expire(key, age)
-        if write.is_complete:
+        if write.is_complete or not write.data:
+            # Its end, or the word that it goes on: what it holds keeps as long as the word of it.
             for page in range(first, size // PAGE_BYTES + 1):
                 pipe.expire(f"{key}:{page}", age)
         of_run = _run_key(write.name.run_id)
@@ -118,10 +133,11 @@ class RedisLivePages(LivePages):
         """Return up to ``limit`` bytes; None when nothing is known of the stream."""
         key = _key(name)
         with self._client() as client:
-            known: Any = client.hmget(key, "size", "first", "done")
+            known: Any = client.hmget(key, "size", "first", "from", "done")
             if known[0] is None:
                 return None
-            size, first, is_done = (int(value) for value in known)
+            size, first, began, is_done = (int(value) for value in known)
+            first = max(first, began)
             if offset < first:
                 return LogChunk(left_out_mark(first - offset), first, False)
             end = min(size, offset + limit)
@@ -131,15 +147,20 @@ class RedisLivePages(LivePages):
             for page in range(offset // PAGE_BYTES, (end - 1) // PAGE_BYTES + 1):
                 start = page * PAGE_BYTES
                 pipe.getrange(f"{key}:{page}", max(offset - start, 0), min(end - start, PAGE_BYTES) - 1)
-            pieces: list[bytes] = pipe.execute()
+            pipe.exists(key)
+            *pieces, is_known = pipe.execute()
         data = b""
         for page, piece in enumerate(pieces, offset // PAGE_BYTES):
             data += piece
             if offset + len(data) < min(end, (page + 1) * PAGE_BYTES):
                 # The page has gone in this moment, or is of another age: what is here is told first.
                 break
-        if not data:
+        if not data and not is_known:
             return None
+        if not data:
+            # An old page of a stream that is written to still.
+            following = min((offset // PAGE_BYTES + 1) * PAGE_BYTES, size)
+            return LogChunk(left_out_mark(following - offset), following, False)
         return LogChunk(data, offset + len(data), bool(is_done) and offset + len(data) >= size)
 
     def drop(self, names: Sequence[StreamName]) -> None:
@@ -168,9 +189,10 @@ class RedisLivePages(LivePages):
         held: list[list[Any]] = pipe.execute()
         sizes = [0 if size is None else int(size) - int(first) for size, first in held]
         excess = sum(sizes) - self._budget_bytes
+        too_many = len(names) - self._most_streams
         gone: list[StreamName] = []
-        for name, size, (known, _) in zip(names, sizes, held, strict=True):
-            if known is None or excess > 0:
+        for number, (name, size, (known, _)) in enumerate(zip(names, sizes, held, strict=True)):
+            if known is None or excess > 0 or number < too_many:
                 gone.append(name)
                 excess -= size
         _forget(client, gone)

@@ -24,28 +24,32 @@ class MemoryLivePages(LivePages):
 
     def __init__(self, window_bytes: int = 1 << 30) -> None:
         self._window_bytes = window_bytes
-        self._streams: dict[StreamName, tuple[bytearray, bool]] = {}
+        # Where what is held begins, what is held, and whether nothing follows it.
+        self._streams: dict[StreamName, tuple[int, bytearray, bool]] = {}
         self.is_away = False
 
     def write(self, writes: Sequence[LiveWrite]) -> None:
         """Store pieces."""
         self._check()
         for write in writes:
-            data, _ = self._streams.get(write.name, (bytearray(), False))
-            data[write.offset : write.offset + len(write.data)] = write.data
-            self._streams[write.name] = (data, write.is_complete)
+            began, data, _ = self._streams.get(write.name, (write.offset, bytearray(), False))
+            if write.offset < began:
+                began, data = write.offset, bytearray()
+            place = write.offset - began
+            data[place : place + len(write.data)] = write.data
+            self._streams[write.name] = (began, data, write.is_complete)
 
     def read(self, name: StreamName, offset: int, limit: int) -> LogChunk | None:
         """Return up to ``limit`` bytes; None when nothing is known of the stream."""
         self._check()
         if name not in self._streams:
             return None
-        data, is_complete = self._streams[name]
-        first = max(0, len(data) - self._window_bytes)
+        began, data, is_complete = self._streams[name]
+        first = max(began, began + len(data) - self._window_bytes)
         if offset < first:
             return LogChunk(left_out_mark(first - offset), first, False)
-        piece = bytes(data[offset : offset + limit])
-        return LogChunk(piece, offset + len(piece), is_complete and offset + len(piece) >= len(data))
+        piece = bytes(data[offset - began : offset - began + limit])
+        return LogChunk(piece, offset + len(piece), is_complete and offset + len(piece) >= began + len(data))
 
     def drop(self, names: Sequence[StreamName]) -> None:
         """Forget streams."""
