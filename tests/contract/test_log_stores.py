@@ -89,6 +89,13 @@ class TestEveryLogStore:
         assert store.get_range("nothing", 0, 10) is None
         assert store.size("nothing") is None
 
+    def test_one_object_is_removed_and_none_is_no_error(self, store: LogStore) -> None:
+        for key in ("r/a.out", "r/a.out.partial"):
+            store.put(key, b"x")
+        for _ in range(2):
+            store.delete("r/a.out.partial")
+        assert [store.size(key) for key in ("r/a.out", "r/a.out.partial")] == [1, None]
+
     def test_a_prefix_is_removed_and_nothing_beside_it(self, store: LogStore) -> None:
         keys = ["r/1/a.1.out", "r/1/a.1.out.partial", "r/1/b.out", "r/10/a.out"]
         for key in keys:

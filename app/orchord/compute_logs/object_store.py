@@ -42,6 +42,10 @@ class ObjectLogStore(LogStore):
         """Return how many bytes an object has; None if there is no such object."""
         return self._uploader.size(key)
 
+    def delete(self, key: str) -> None:
+        """Remove an object."""
+        self._uploader.delete(key)
+
     def delete_prefix(self, prefix: str) -> None:
         """Remove every object whose key begins so."""
         self._uploader.delete_prefix(prefix)

@@ -172,6 +172,9 @@ class Shipper:
             # Not by whether it has ended by now: what was uploaded may have been all but its last words.
             tail.is_gone = task.is_complete
             return
+        if tail.was_removed():
+            tail.is_gone = True
+            return
         tail.failures += 1
         tail.kept = 0
         tail.retry_at = time.monotonic() + min(2.0**tail.failures, LONGEST_RETRY_SECONDS)
@@ -193,6 +196,9 @@ class Shipper:
                 del self._tails[entry]
                 if self._keeper is not None and tail.is_ended:
                     kept.append(tail.name)
+            elif tail.is_ended and is_shown:
+                # It waits for a store, maybe for hours, and is opened by name there.
+                tail.release()
         if kept and self._live is not None:
             try:
                 self._live.drop(kept)

@@ -39,6 +39,10 @@ class LogStore(ABC):
         """Return how many bytes an object has; None if there is no such object."""
 
     @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove an object; none is no error."""
+
+    @abstractmethod
     def delete_prefix(self, prefix: str) -> None:
         """Remove every object whose key begins so; none is no error."""
 
@@ -136,7 +140,7 @@ class StoredComputeLogManager(ComputeLogManager):
             self.store.put(partial(key), Path(path))
             return
         self.store.put(key, Path(path))
-        self.store.delete_prefix(partial(key))
+        self.store.delete(partial(key))
         with suppress(OSError):
             os.unlink(path)
         with suppress(OSError):
@@ -144,8 +148,10 @@ class StoredComputeLogManager(ComputeLogManager):
 
     def keep_bytes(self, name: StreamName, data: bytes) -> None:
         """Store what is known of a stream whose machine is gone, unless its end is stored already."""
-        if self.store.size(self.key_of(name)) is None:
-            self.store.put(self.key_of(name), data)
+        key = self.key_of(name)
+        if self.store.size(key) is None:
+            self.store.put(key, data)
+            self.store.delete(partial(key))
 
     def files_to_ship(self) -> LocalComputeLogManager:
         """Return the manager of the files that are uploaded."""

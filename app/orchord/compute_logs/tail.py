@@ -5,6 +5,7 @@ When pieces go where is shipping.py; what an announced file is, spool.py.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -22,6 +23,8 @@ QUIET_SECONDS = 1.0
 PATIENCE_SECONDS = 30.0
 #: An open stream is told of again this often, so that it is not forgotten while its step is silent.
 REFRESH_SECONDS = 3600.0
+
+_TRY_AGAIN = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 
 
 class Tail:
@@ -84,8 +87,9 @@ class Tail:
             self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             self.is_gone = is_last or time.monotonic() - self._since > PATIENCE_SECONDS
-        except OSError:
-            self.is_gone = True
+        except OSError as error:
+            # This process, or its machine, may have too many files open just now; what was printed is there still.
+            self.is_gone = error.errno not in _TRY_AGAIN
         return self._descriptor >= 0
 
     def _was_left(self, *, is_last: bool) -> bool:
@@ -123,11 +127,19 @@ class Tail:
         self.is_shown = piece.is_complete
         self._told_at = time.monotonic()
 
-    def close(self, *, forget: bool) -> None:
-        """Close the file; ``forget`` it if all that is to be done is done."""
+    def was_removed(self) -> bool:
+        """Return whether the file has gone from under its keeper, as when its run is deleted."""
+        return not os.path.lexists(self.path)
+
+    def release(self) -> None:
+        """Close the file, of which nothing is to be read here any more."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+    def close(self, *, forget: bool) -> None:
+        """Close the file; ``forget`` it if all that is to be done is done."""
+        self.release()
         if forget:
             with suppress(OSError):
                 os.unlink(self.entry)

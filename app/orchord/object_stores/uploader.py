@@ -55,6 +55,10 @@ class Uploader:
         found: int | None = self._ask("size", key, {})
         return found
 
+    def delete(self, key: str) -> None:
+        """Remove an object; none is no error."""
+        self._ask("delete", key, {})
+
     def delete_prefix(self, prefix: str) -> None:
         """Remove every object whose key begins so; none is no error."""
         self._ask("delete_prefix", prefix, {})
@@ -194,6 +198,8 @@ def _done(bucket: Bucket, deed: str, key: str, arguments: dict[str, Any]) -> int
         return bucket.size(key)
     if deed == "put":
         bucket.put(key, Path(arguments["path"]) if "path" in arguments else arguments["data"])
+    elif deed == "delete":
+        bucket.delete(key)
     else:
         bucket.delete_prefix(key)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -43,6 +44,9 @@ class MemoryStore(LogStore):
     def size(self, key: str) -> int | None:
         found = self.objects.get(key)
         return None if found is None else len(found)
+
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
 
     def delete_prefix(self, prefix: str) -> None:
         for key in [key for key in self.objects if key.startswith(prefix)]:
@@ -163,6 +167,64 @@ def test_what_cannot_be_uploaded_is_tried_again(
     assert stored.read("run", "step", 1, LogStream.STDOUT).data == b"patience\n"
     store.refuses = False
     eventually(lambda: store.objects.get(FINAL) == b"patience\n")
+
+
+def rounds_until(shipper: Shipper, condition: Callable[[], bool]) -> None:
+    def one_more() -> bool:
+        shipper.round()
+        return condition()
+
+    eventually(one_more)
+
+
+def test_a_file_that_waits_for_its_store_is_not_held_open(
+    stored: StoredComputeLogManager, store: MemoryStore, live: MemoryLivePages
+) -> None:
+    store.refuses = True
+    shipper = Shipper(stored, "worker", live)
+    with stored.capture("run", "step", 1):
+        print("patience")
+    rounds_until(shipper, lambda: any(tail.failures for tail in shipper._tails.values()))
+    assert is_complete(live)
+    assert [tail._descriptor for tail in shipper._tails.values()] == [-1]
+    store.refuses = False
+    rounds_until(shipper, lambda: FINAL in store.objects and not shipper._tails)
+    shipper.stop()
+
+
+def test_a_file_that_was_deleted_before_it_was_uploaded_is_let_go_of(
+    stored: StoredComputeLogManager, store: MemoryStore
+) -> None:
+    store.refuses = True
+    shipper = Shipper(stored, "worker", None)
+    with stored.capture("run", "step", 1):
+        print("nobody wants it")
+    rounds_until(shipper, lambda: any(tail.failures for tail in shipper._tails.values()))
+    stored.delete("run")
+    rounds_until(shipper, lambda: not shipper._tails)
+    assert store.objects == {}
+    shipper.stop()
+
+
+def test_a_file_is_not_given_up_when_too_many_are_open(
+    local: LocalComputeLogManager, live: MemoryLivePages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipper = Shipper(local, "worker", live)
+    with local.capture("run", "step", 1):
+        print("still there")
+    real_open = os.open
+
+    def refuse(path: str, *arguments: int, **options: int) -> int:
+        if str(path).endswith(".out"):
+            raise OSError(errno.EMFILE, "Too many open files", path)
+        return real_open(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        shipper.round()
+    assert shown(live) == b""
+    shipper.round()
+    assert shown(live) == b"still there\n"
 
 
 def test_what_cannot_be_shown_now_is_shown_later(
