@@ -15,6 +15,7 @@ from pathlib import Path
 from orchord.compute_logs.local import LocalComputeLogManager
 from orchord.compute_logs.manager import DEFAULT_CHUNK_BYTES, ComputeLogManager, LogChunk, LogStream
 from orchord.compute_logs.streams import DEFAULT_MAX_BYTES, StreamName
+from orchord.errors import UnavailableError
 
 DEFAULT_PREFIX = "dagster"
 
@@ -102,12 +103,22 @@ class StoredComputeLogManager(ComputeLogManager):
         offset: int = 0,
         limit: int = DEFAULT_CHUNK_BYTES,
     ) -> LogChunk:
-        """Return up to ``limit`` bytes from byte ``offset`` on, from the file, the live pages or the store."""
+        """Return up to ``limit`` bytes from byte ``offset`` on, from the file, the live pages or the store.
+
+        Raises:
+            UnavailableError: the store, which alone may have them, cannot be asked.
+        """
         name = StreamName(run_id, step_key, attempt, LogStream(stream))
         key = self.key_of(name)
         if self.show_url_only:
             text = f"{self.store.url(key)}\n".encode()[offset : offset + limit]
             return LogChunk(text, offset + len(text), True)
+        try:
+            return self._read(name, key, offset, limit)
+        except OSError as error:
+            raise UnavailableError(f"What step '{step_key}' printed cannot be read now: {error}") from error
+
+    def _read(self, name: StreamName, key: str, offset: int, limit: int) -> LogChunk:
         found = self.local.read_file(name, offset, limit) or self.read_live(name, offset, limit)
         if found is not None and found.next_offset > offset + len(found.data):
             # The live pages have let go of it; what was uploaded in between has it.
@@ -124,10 +135,21 @@ class StoredComputeLogManager(ComputeLogManager):
         return LogChunk(data or b"", offset + len(data or b""), False)
 
     def delete(self, run_id: str) -> None:
-        """Remove what is kept of a run: its objects, its local files and its live pages."""
+        """Remove what is kept of a run: its objects, its local files and its live pages.
+
+        Raises:
+            UnavailableError: the store cannot be asked to; the message says where the objects are.
+        """
         self.local.delete(run_id)
         self.drop_live(run_id)
-        self.store.delete_prefix(f"{self._run_prefix(run_id)}/")
+        prefix = f"{self._run_prefix(run_id)}/"
+        try:
+            self.store.delete_prefix(prefix)
+        except OSError as error:
+            where = self.store.url(prefix)
+            raise UnavailableError(
+                f"The compute logs of run {run_id} are still in the store. Remove {where} there: {error}"
+            ) from error
 
     def key_of(self, name: StreamName) -> str:
         """Return the key of a stream's object."""

@@ -57,7 +57,6 @@ def keep_what_is_live(
         instance: whose compute log manager keeps it.
         run_id: the run.
         step_key: only this step's attempts.
-        attempt: only this attempt.
         attempt: only this attempt: others of the step may go on elsewhere.
 
     Returns:

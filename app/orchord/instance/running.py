@@ -97,6 +97,7 @@ class RunControl:
         Raises:
             RunNotFoundError: there is no such run.
             ConflictError: it has not ended.
+            UnavailableError: it is deleted, but for its compute logs, whose store cannot be reached.
         """
         if not self.storage.runs.delete(run_id):
             self.storage.runs.get(run_id)

@@ -18,6 +18,7 @@ from orchord.compute_logs.manager import ComputeLogManager
 from orchord.compute_logs.shipping import Shipper
 from orchord.compute_logs.spool import SpoolFolder
 from orchord.compute_logs.streams import StreamName
+from orchord.errors import UnavailableError
 from orchord.testing.memory_live_pages import MemoryLivePages
 from orchord.testing.waiting import eventually
 
@@ -26,11 +27,12 @@ FINAL = "logs/storage/run/compute_logs/step.1.out"
 
 
 class MemoryStore(LogStore):
-    """Objects in memory; ``refuses`` makes every upload fail."""
+    """Objects in memory; ``refuses`` makes every upload fail, ``is_away`` all that is asked."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.refuses = False
+        self.is_away = False
 
     def put(self, key: str, data: Path | bytes) -> None:
         if self.refuses:
@@ -38,6 +40,7 @@ class MemoryStore(LogStore):
         self.objects[key] = data if isinstance(data, bytes) else data.read_bytes()
 
     def get_range(self, key: str, offset: int, limit: int) -> bytes | None:
+        self._check()
         found = self.objects.get(key)
         return None if found is None else found[offset : offset + limit]
 
@@ -48,7 +51,12 @@ class MemoryStore(LogStore):
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
 
+    def _check(self) -> None:
+        if self.is_away:
+            raise ConnectionError("no answer")
+
     def delete_prefix(self, prefix: str) -> None:
+        self._check()
         for key in [key for key in self.objects if key.startswith(prefix)]:
             del self.objects[key]
 
@@ -313,6 +321,25 @@ def test_a_stream_is_cut_at_its_limit_and_says_how_much_is_missing(local: LocalC
     assert chunk.data == b"y" * 1000 + (
         b"\n[orchord] Cut here: 2,030 further bytes were printed; at most 1,000 bytes of a stream are kept.\n"
     )
+
+
+def test_a_store_that_does_not_answer_is_told_as_such(stored: StoredComputeLogManager, store: MemoryStore) -> None:
+    store.is_away = True
+    with pytest.raises(UnavailableError, match="What step 'step' printed cannot be read now: no answer"):
+        stored.read("run", "step", 1, LogStream.STDOUT)
+    with pytest.raises(
+        UnavailableError, match="run run are still in the store. Remove logs/storage/run/compute_logs/ there: no answer"
+    ):
+        stored.delete("run")
+
+
+def test_what_is_known_of_a_lost_machine_takes_the_place_of_what_was_uploaded_early(
+    stored: StoredComputeLogManager, store: MemoryStore
+) -> None:
+    store.put(f"{FINAL}.partial", b"so far")
+    stored.keep_bytes(OUT, b"so far and further")
+    stored.keep_bytes(OUT, b"too late")
+    assert store.objects == {FINAL: b"so far and further"}
 
 
 def test_urls_are_shown_instead_where_that_is_asked_for(store: MemoryStore, tmp_path: Path) -> None:
