@@ -51,6 +51,8 @@ class Keeper:
             self._threads = ThreadPoolExecutor(UPLOADS_AT_ONCE, thread_name_prefix="orchord-log-upload")
 
         def note(future: Future[None]) -> None:
+            if future.cancelled():
+                return
             error = future.exception()
             self._done.put(Done(task.number, None if error is None else f"{type(error).__name__}: {error}"))
 
@@ -66,7 +68,7 @@ class Keeper:
         return found
 
     def close(self) -> None:
-        """Finish what was begun, and stop."""
+        """Finish what was begun, and stop; what was not is adopted with its file."""
         threads, self._threads = self._threads, None
         if threads is not None:
-            threads.shutdown(wait=True)
+            threads.shutdown(wait=True, cancel_futures=True)

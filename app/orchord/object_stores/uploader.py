@@ -43,6 +43,7 @@ class Uploader:
         self._settings = settings
         self._lock = threading.Lock()
         self._is_closing = False
+        self._times_closed = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = os.getpid()
 
@@ -64,9 +65,13 @@ class Uploader:
         self._ask("delete_prefix", prefix, {})
 
     def close(self) -> None:
-        """End the process, also in the middle of a request that takes long; it comes back when needed."""
+        """End the process, also in the middle of a request that takes long; it comes back when needed.
+
+        Requests that wait for their turn are refused: each of them might start it again, and take as long.
+        """
         self._leave_to_parent()
         process, self._is_closing = self._process, True
+        self._times_closed += 1
         if not self._lock.acquire(timeout=_STOP_SECONDS):
             if process is not None:
                 process.kill()
@@ -79,7 +84,10 @@ class Uploader:
 
     def _ask(self, deed: str, key: str, arguments: dict[str, Any]) -> Any:
         self._leave_to_parent()
+        times_closed = self._times_closed
         with self._lock:
+            if times_closed != self._times_closed:
+                raise ConnectionError(f"Not asked to {deed} {key}: the access to {self._settings.url} was closed.")
             answer = self._answer([deed, key, arguments])
         if answer[0] == "ok":
             return answer[1]

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -88,6 +89,24 @@ def test_it_can_be_closed_while_a_request_hangs(settings: StoreSettings, monkeyp
         thread.join(30)
         connection.close()
     assert "ended while it was asked to size key" in str(errors[0])
+
+
+def test_requests_that_wait_are_refused_when_it_is_closed(
+    settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploading, "_STOP_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        options = {**settings.options, "endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        uploader = Uploader(msgspec.structs.replace(settings, options=options))
+        with ThreadPoolExecutor(3) as threads:
+            asked = [threads.submit(uploader.size, f"key{number}") for number in range(3)]
+            connection, _ = silent.accept()
+            uploader.close()
+            errors = sorted(str(one.exception(10)) for one in asked)
+        connection.close()
+        assert uploader._process is None
+    assert all(text.startswith("Not asked to size key") for text in errors[:2])
+    assert "ended while it was asked to size" in errors[2]
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
