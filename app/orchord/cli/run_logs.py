@@ -54,6 +54,9 @@ def logs(run_id: str, step_key: str | None, follow: bool, no_output: bool, as_js
             if step_key is not None and event.step_key != step_key:
                 continue
             if not no_output and event.step_key is not None:
+                if event.type in _STARTS:
+                    # An attempt that was lost with its worker has no event of its end.
+                    _print_lines(printed.rest_of_running(event.step_key), as_json)
                 printed.note(event.step_key, event.type)
                 if event.type in _ENDS:
                     _print_lines(printed.rest_of(event.step_key), as_json)
@@ -98,10 +101,11 @@ class StepOutputs:
             for line in self._new_lines(step_key, stream, last=True):
                 yield step_key, stream, line
 
-    def rest_of_running(self) -> Iterator[tuple[str, LogStream, str]]:
-        """Yield what is left of the steps that began and never said that they ended."""
+    def rest_of_running(self, only: str | None = None) -> Iterator[tuple[str, LogStream, str]]:
+        """Yield what is left of the steps, or of one step, that began and never said that they ended."""
         for step_key in sorted(self._running):
-            yield from self.rest_of(step_key)
+            if only in (None, step_key):
+                yield from self.rest_of(step_key)
 
     def _new_lines(self, step_key: str, stream: LogStream, *, last: bool) -> list[str]:
         attempt = self._attempts.get(step_key, 1)

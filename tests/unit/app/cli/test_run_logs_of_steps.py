@@ -39,4 +39,9 @@ def test_what_a_step_printed_that_never_told_its_end_is_read_at_last(tmp_path: A
         print("half a line", end="", flush=True)
         printed.note("step", EventType.STEP_START)
         assert [line for _, _, line in printed.of_running()] == ["first"]
-    assert [line for _, _, line in printed.rest_of_running()] == ["half a line"]
+    assert [line for _, _, line in printed.rest_of_running("another")] == []
+    assert [line for _, _, line in printed.rest_of_running("step")] == ["half a line"]
+    printed.note("step", EventType.STEP_RESTARTED)
+    with manager.capture("run", "step", 2):
+        print("again")
+    assert [line for _, _, line in printed.rest_of_running()] == ["again"]
