@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchord.errors import InvalidConfigError
-from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings
+from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings, check_endpoint
 
 DEFAULT_ENDPOINT_SUFFIX = "core.windows.net"
 
@@ -54,9 +54,10 @@ def azure_settings(
         extra: further options of the library's store, as they are.
 
     Raises:
-        InvalidConfigError: more than one kind of credentials is given, or a part of one.
+        InvalidConfigError: more than one kind of credentials is given, or a part of one, or the endpoint holds some.
     """
     _check_credentials(access_key, sas_token, (client_id, client_secret, tenant_id), default_credential)
+    check_endpoint(endpoint_url)
     own_url = f"https://{storage_account}.blob.{endpoint_suffix}"
     url = (endpoint_url or own_url).rstrip("/")
     options: dict[str, Any] = {

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchord.errors import InvalidConfigError
-from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings
+from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings, check_endpoint
 from orchord.settings import environment_value
 
 # The variable by which Google's own libraries are pointed at an emulator.
@@ -47,7 +47,7 @@ def gcs_settings(
         extra: further options of the library's store, as they are.
 
     Raises:
-        InvalidConfigError: the variable is not set, or a key is no JSON.
+        InvalidConfigError: the variable is not set, a key is no JSON, or the endpoint holds credentials.
     """
     key = service_account_key or _from_variable(credentials_variable)
     if key is not None:
@@ -55,6 +55,7 @@ def gcs_settings(
     endpoint = endpoint_url or environment_value(_EMULATOR_VARIABLE)
     if endpoint:
         endpoint = endpoint.rstrip("/") if "://" in endpoint else f"http://{endpoint}"
+    check_endpoint(endpoint)
     options: dict[str, Any] = {
         "service_account": service_account_path if key is None else None,
         "service_account_key": key,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchord.errors import InvalidConfigError, did_you_mean
-from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings
+from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings, check_endpoint
 from orchord.settings import environment_value
 
 DEFAULT_REGION = "us-east-1"
@@ -67,7 +67,7 @@ def s3_settings(
         extra: further options of the library's store, as they are.
 
     Raises:
-        InvalidConfigError: an argument of uploads that is not known.
+        InvalidConfigError: an argument of uploads that is not known, or an endpoint that holds credentials.
     """
     options: dict[str, Any] = {
         "region": region or _environment("AWS_REGION", "AWS_DEFAULT_REGION") or DEFAULT_REGION,
@@ -78,6 +78,7 @@ def s3_settings(
     }
     client_options: dict[str, Any] = {}
     endpoint = _endpoint(endpoint_url or _environment(*_ENDPOINT_VARIABLES), use_ssl, options["region"])
+    check_endpoint(endpoint)
     if endpoint is not None:
         options["endpoint"] = endpoint
         client_options["allow_http"] = endpoint.startswith("http://")

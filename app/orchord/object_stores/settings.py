@@ -9,9 +9,12 @@ import importlib
 import re
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
+
+from orchord.errors import InvalidConfigError
 
 StoreKind = Literal["s3", "azure", "gcs"]
 
@@ -74,6 +77,21 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
             if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, "******")
         return text
+
+
+def check_endpoint(url: str | None) -> None:
+    """Refuse a server's URL that holds credentials: it is shown in errors and metadata.
+
+    Raises:
+        InvalidConfigError: it has a user or a query. The message shows neither.
+    """
+    parts = urlsplit(url or "")
+    if "@" in parts.netloc or parts.query:
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        raise InvalidConfigError(
+            "The store cannot be reached",
+            [f"the URL of the server, {shown}, has a user or a query. Leave it out; credentials have keys."],
+        )
 
 
 def open_store(settings: StoreSettings) -> ObjectStore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from orchord.object_stores.azure import azure_settings, key_or_token
 from orchord.object_stores.bucket import Bucket
 from orchord.object_stores.gcs import gcs_settings
 from orchord.object_stores.s3 import s3_settings
+from orchord.object_stores.settings import StoreSettings
 
 SECRET = "hush-hush-hush"
 
@@ -183,3 +185,16 @@ def test_each_failure_of_a_store_is_told_in_our_words(seaweedfs_bucket) -> None:
 def _write(bucket: Bucket) -> None:
     with bucket.writing("k") as writer:
         writer.write(b"x")
+
+
+@pytest.mark.parametrize("endpoint", ["https://user:hush-hush@server/path", "https://server/path?sv=1&sig=hush-hush"])
+@pytest.mark.parametrize("kind", ["s3", "azure", "gcs"])
+def test_an_endpoint_that_holds_credentials_is_refused_without_showing_them(kind: str, endpoint: str) -> None:
+    make: dict[str, Callable[[], StoreSettings]] = {
+        "s3": lambda: s3_settings("b", endpoint_url=endpoint),
+        "azure": lambda: azure_settings("b", storage_account="a", endpoint_url=endpoint),
+        "gcs": lambda: gcs_settings("b", endpoint_url=endpoint),
+    }
+    with pytest.raises(InvalidConfigError, match="https://server/path, has a user or a query") as caught:
+        make[kind]()
+    assert "hush" not in str(caught.value)
