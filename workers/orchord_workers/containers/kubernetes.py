@@ -146,7 +146,12 @@ class KubernetesPlatform(Platform):
                 stopped.wait(pause)
                 pause = min(pause * 2, 15.0)
                 continue
-            Watcher(self._cluster, self._mirror, owner, self._scopes).run(told, stopped)
+            try:
+                Watcher(self._cluster, self._mirror, owner, self._scopes).run(told, stopped)
+            except Exception:  # boundary: this thread must not end, whatever the cluster says
+                logger.exception("The cluster's watch begins again in %d s", pause)
+                stopped.wait(pause)
+                pause = min(pause * 2, 15.0)
 
     def tail(self, name: str, lines: int) -> str:
         """Return the last lines of the container's log; empty where they cannot be had."""

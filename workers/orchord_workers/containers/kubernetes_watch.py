@@ -88,12 +88,20 @@ class Mirror:
     def state(self, name: str) -> ContainerState:
         """Return the state of a container."""
         with self._lock:
-            job, pods = self._jobs.get(name), self._pods.get(name, {}).values()
-            if name in self._lost and (job is None or job.failed != "DeadlineExceeded"):
-                state = ContainerState(name, {}, Phase.GONE, reason=POD_DELETED)
-            else:
-                state = state_of(name, job, pods, now=utc_now())
-            return replace(state, labels=self._labels.get(name, {}))
+            return self._state(name)
+
+    def taken(self, name: str) -> tuple[ContainerState, bool]:
+        """Return the state of a container, and whether anything is left of it; if nothing is, it is forgotten.
+
+        In one step: what changes between the two would be forgotten before anybody was told of it.
+        """
+        with self._lock:
+            state = self._state(name)
+            is_left = name in self._jobs or bool(self._pods.get(name))
+            if not is_left:
+                self._labels.pop(name, None)
+                self._lost.discard(name)
+            return state, is_left
 
     def has_lost(self, name: str) -> bool:
         """Return whether a container's pod went while it ran."""
@@ -113,13 +121,13 @@ class Mirror:
             pod = next(iter(self._pods.get(name, {}).values()), None)
             return job.namespace if job else pod.namespace if pod else None
 
-    def forget(self, name: str) -> None:
-        """Keep nothing more of a container that is gone."""
-        with self._lock:
-            if name not in self._jobs and not self._pods.get(name):
-                self._pods.pop(name, None)
-                self._labels.pop(name, None)
-                self._lost.discard(name)
+    def _state(self, name: str) -> ContainerState:
+        job, pods = self._jobs.get(name), self._pods.get(name, {}).values()
+        if name in self._lost and (job is None or job.failed != "DeadlineExceeded"):
+            state = ContainerState(name, {}, Phase.GONE, reason=POD_DELETED)
+        else:
+            state = state_of(name, job, pods, now=utc_now())
+        return replace(state, labels=self._labels.get(name, {}))
 
     def _drop_pod(self, name: str, uid: str) -> None:
         pods = self._pods.get(name, {})
@@ -183,11 +191,10 @@ class Watcher:
         return self._mirror.state(name).phase is Phase.GONE and not self._mirror.is_settled(name)
 
     def _tell(self, name: str, on_change: Callable[[ContainerState], None]) -> None:
-        state, before = self._mirror.state(name), self._told.get(name)
+        (state, is_left), before = self._mirror.taken(name), self._told.get(name)
         was_over = before is not None and before.phase in (Phase.ENDED, Phase.GONE)
-        if self._mirror.namespace(name) is None:
+        if not is_left:
             self._told.pop(name, None)
-            self._mirror.forget(name)
         elif not was_over:
             self._told[name] = state
         # Its end is told once; what follows is that it is removed. Without labels nobody knows it any more.
@@ -227,6 +234,8 @@ class Watcher:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             except Gone:
                 self._versions.pop(place, None)
+                # Where each version is forgotten at once, all would be listed without an end.
+                self._stopped.wait(FIRST_PAUSE_SECONDS)
             except PlatformError as error:
                 if self._stopped.is_set():
                     return
@@ -235,6 +244,11 @@ class Watcher:
                 if isinstance(error, Refused) and error.status in (400, 403, 404):
                     self._versions.pop(place, None)
                 self._stopped.wait(pause * random.uniform(0.75, 1.25))
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            except Exception:  # boundary: an object that is not as expected must not end the watch of all others
+                logger.exception("The watch of %s begins again with a list, in %.1f s", kind, pause)
+                self._versions.pop(place, None)
+                self._stopped.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _list(self, kind: str, namespace: str | None) -> None:

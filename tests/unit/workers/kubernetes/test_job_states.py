@@ -150,7 +150,7 @@ def test_a_list_tells_of_what_is_no_longer_there() -> None:
     assert mirror.replace("pods", "ns", []) == {"c1"}
     assert mirror.replace("jobs", None, []) == {"c1"}
     assert mirror.state("c1").phase is Phase.GONE
-    mirror.forget("c1")
+    mirror.taken("c1")
     assert mirror.namespace("c1") is None
 
 

@@ -124,6 +124,25 @@ def test_a_fault_of_who_is_told_does_not_end_the_watch() -> None:
     assert sorted(told) == ["a", "b"]
 
 
+def test_an_object_that_cannot_be_read_does_not_end_the_watch() -> None:
+    broken = {"type": "MODIFIED", "object": {"kind": "Job"}}
+    cluster = ScriptedCluster([[], [job("a", "9", is_complete=True)]], [[broken], []])
+    told = told_by(cluster, bool)
+    assert [(state.name, state.phase) for state in told] == [("a", Phase.ENDED)]
+
+
+def test_what_is_left_and_what_is_known_of_a_container_are_read_at_once() -> None:
+    mirror = Mirror()
+    mirror.apply("jobs", "ADDED", job("a", "1"))
+    state, is_left = mirror.taken("a")
+    assert (state.phase, is_left) == (Phase.PENDING, True)
+    mirror.apply("jobs", "DELETED", job("a", "2"))
+    state, is_left = mirror.taken("a")
+    # Nobody is told of what has no labels: they are forgotten with the state that tells of the end, and not before.
+    assert (state.phase, bool(state.labels), is_left) == (Phase.GONE, True, False)
+    assert mirror.taken("a")[0].labels == {}
+
+
 def test_calls_pass_in_a_burst_and_then_at_a_rate() -> None:
     pace = Pace(1000.0, 3)
     waits = []
