@@ -85,6 +85,10 @@ def pod_facts(pod: Mapping[str, Any]) -> PodFacts:
     own = _one_of(status.get("containerStatuses"), "name", CONTAINER)
     state = own.get("state") or {}
     ended, waiting = state.get("terminated") or {}, state.get("waiting") or {}
+    first = _first_unfinished(status.get("initContainerStatuses") or ())
+    if first and not ended and "running" not in state:
+        # The container's own words are no more than that it waits for those before it.
+        waiting = (first.get("state") or {}).get("waiting") or waiting
     scheduled = _one_of(status.get("conditions"), "type", "PodScheduled")
     reason, message = status.get("reason") or "", status.get("message") or ""
     return PodFacts(
@@ -95,7 +99,7 @@ def pod_facts(pod: Mapping[str, Any]) -> PodFacts:
         labels=own_labels(metadata),
         created=metadata["creationTimestamp"],
         phase=status.get("phase") or "Pending",
-        words=_joined(reason, message),
+        words=_joined(reason, message) or _words_of_init(first),
         is_taken_away=reason in _TAKEN_AWAY,
         is_deleted=bool(metadata.get("deletionTimestamp")),
         waiting=waiting.get("reason") or "",
@@ -110,6 +114,25 @@ def pod_facts(pod: Mapping[str, Any]) -> PodFacts:
         memory_limit_bytes=_memory_limit(pod),
         is_kept=KEPT_LABEL in metadata["labels"],
     )
+
+
+def _first_unfinished(statuses: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the init container at which a pod stands: the first that has not ended well."""
+    for status in statuses:
+        state = status.get("state") or {}
+        ended = state.get("terminated")
+        # One that goes on beside the others has begun, and holds nothing up.
+        if (ended is None or ended.get("exitCode") != 0) and not ("running" in state and status.get("started")):
+            return status
+    return {}
+
+
+def _words_of_init(status: Mapping[str, Any]) -> str:
+    ended = (status.get("state") or {}).get("terminated")
+    if not ended:
+        return ""
+    reason = _joined(ended.get("reason") or "", (ended.get("message") or "").strip())
+    return _joined(f"its init container '{status['name']}' ended with exit code {ended.get('exitCode')}", reason)
 
 
 def _memory_limit(pod: Mapping[str, Any]) -> int | None:

@@ -64,6 +64,22 @@ def test_a_program_that_is_not_there_is_told_in_the_runtimes_words() -> None:
     assert (state.phase, state.reason) == (Phase.ENDED, "ContainerCannotRun: exec: no such file")
 
 
+def test_an_init_container_that_cannot_start_or_fails_is_told_in_its_words() -> None:
+    def before(state: dict[str, Any]) -> list[dict[str, Any]]:
+        done = {"name": "done", "state": ended(0, "Completed")}
+        beside = {"name": "beside", "started": True, "state": {"running": {}}}
+        return [done, beside, {"name": "fetch", "state": state}, {"name": "next", "state": waiting("PodInitializing")}]
+
+    held = waiting("PodInitializing")
+    stuck = seen(pod(held, initContainerStatuses=before(waiting("ErrImageNeverPull", "no x:1"))), of=job())
+    assert (stuck.phase, stuck.cannot_start, stuck.reason) == (Phase.PENDING, True, "ErrImageNeverPull: no x:1")
+    at_work = seen(pod(held, initContainerStatuses=before({"running": {}})), of=job())
+    assert (at_work.phase, at_work.cannot_start) == (Phase.PENDING, False)
+    over = seen(pod(held, phase="Failed", initContainerStatuses=before(ended(2, "Error", "no disk"))), of=job())
+    assert (over.phase, over.exit_code) == (Phase.ENDED, None)
+    assert over.reason == "its init container 'fetch' ended with exit code 2: Error: no disk"
+
+
 def test_an_evicted_pod_is_gone_whatever_its_container_says() -> None:
     words = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
     for state in (seen(pod(**words), of=job()), seen(pod(ended(137), **words), of=job())):
