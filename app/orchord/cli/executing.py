@@ -30,10 +30,10 @@ from orchord.execution.in_process import RunEnd, run_in_process
 from orchord.execution.interrupt import stop_noticed
 from orchord.execution.orchestration import RunSurroundings
 from orchord.execution.processes import StepTemplate
-from orchord.instance.launch import own_tag
 from orchord.instance.log_shipping import announce_logs, log_shipper
 from orchord.instance.placement import executor_of as placed_executor
 from orchord.instance.recording import RunRecorder
+from orchord.instance.run_tags import own_tag
 from orchord.instance.selecting import Selection, select
 from orchord.instance.step_sources import LocationSource
 from orchord.plan.places import Place, runs_as_unit

@@ -28,7 +28,7 @@ from orchord.errors import (
 from orchord.events import ErrorInfo, Event, EventType, utc_now
 from orchord.instance.launchers import LaunchRunContext
 from orchord.instance.placement import misfits_of, placement_of
-from orchord.instance.run_tags import tag_mistakes
+from orchord.instance.run_tags import own_tag, tag_mistakes
 from orchord.instance.selecting import Selection, select
 from orchord.plan.model import ExecutionPlan
 from orchord.runs import Inherited, Run, RunStatus, new_run_id
@@ -349,8 +349,3 @@ def blocking_pools_of(plan: ExecutionPlan) -> tuple[str, ...]:
     """Return the pools of the first steps, if each of them has one: without a slot the run could not begin."""
     first = [plan.step(key).pool for key in plan.roots]
     return tuple(sorted({pool for pool in first if pool is not None})) if first and None not in first else ()
-
-
-def own_tag(key: str) -> str:
-    """Return a tag's key with Dagster's prefix read as ours."""
-    return f"orchord/{key.removeprefix('dagster/')}" if key.startswith("dagster/") else key

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchord.errors import InstanceConfigError
 from orchord.instance.run_launchers import LAUNCHER_TAG, launcher_name
+from orchord.instance.run_tags import own_tag
 from orchord.plan.fitting import IMAGE_TAG, SETTINGS_TAGS, Surroundings, misfits, names_image
 from orchord.plan.model import ExecutionPlan
 from orchord.plan.places import Place, place_of_steps, runs_as_unit
@@ -113,8 +114,10 @@ def misfits_of(
 def misfits_of_job(instance: OrchordInstance, location: LocationSnapshot, job: JobSnapshot) -> list[str]:
     """Return every reason why a job cannot be launched as it stands, with nothing more said."""
     mistakes: list[str] = []
-    placement = placement_of(instance, job, job.run_tags, job.default_config, mistakes)
-    return mistakes or misfits_of(instance, location, job, placement, job.plan, job.run_tags, job.default_config)
+    # As a run of it has them.
+    tags = {own_tag(key): value for key, value in job.run_tags.items()}
+    placement = placement_of(instance, job, tags, job.default_config, mistakes)
+    return mistakes or misfits_of(instance, location, job, placement, job.plan, tags, job.default_config)
 
 
 def misfits_anywhere(job: JobSnapshot) -> list[str]:

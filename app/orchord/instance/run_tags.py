@@ -11,6 +11,11 @@ from collections.abc import Callable, Mapping
 _STRATEGIES = ("FROM_FAILURE", "ALL_STEPS", "FROM_ASSET_FAILURE")
 
 
+def own_tag(key: str) -> str:
+    """Return a tag's key with Dagster's prefix read as ours."""
+    return f"orchord/{key.removeprefix('dagster/')}" if key.startswith("dagster/") else key
+
+
 def tag_mistakes(tags: Mapping[str, str]) -> list[str]:
     """Return what is wrong with the values of a run's tags, one sentence each."""
     return [

@@ -215,6 +215,14 @@ class TestWhatCannotWork:
             launched(instance, "boxed", tags=tags)
         assert [text.partition(":")[0] for text in caught.value.mistakes] == ["storage"]
 
+    def test_a_job_is_judged_by_its_tags_as_its_runs_have_them(self, instance, make_location, make_job):
+        tags = {"dagster/image": "x", "dagster/launcher": "boxes"}
+        boxed = make_job("boxed", {"a": ""}, executor="docker_executor", names_executor=True, run_tags=tags)
+        odd = make_job("odd", {"a": ""}, run_tags={"dagster/launcher": "boxs"})
+        instance.storage.locations.put(make_location("home", boxed, odd))
+        assert [text.partition(":")[0] for text in refusals(instance, "boxed")] == ["storage"]
+        assert "orchord/launcher: 'boxs'" in refusals(instance, "odd")[0]
+
     def test_values_in_memory_are_refused_for_chords_and_not_for_one_process(self, instance, make_location, make_job):
         bound = {"process_bound": ("io_manager",), "names_executor": True}
         apart = make_job("apart", {"a": "", "b": "a"}, executor="celery_executor", **bound)
