@@ -37,7 +37,7 @@ from orchord.spi import (
 )
 from orchord_workers.contexts import RunContext
 from orchord_workers.ends import ends_of, latest_attempts
-from orchord_workers.outside_ends import end_attempt, end_attempt_alone, timed_out_result
+from orchord_workers.outside_ends import as_retried_in, end_attempt, end_attempt_alone, timed_out_result
 from orchord_workers.step_runner import STOPPED, StepRunner, Work, canceled_result, failed_result
 from orchord_workers.whole_run import end_canceled
 
@@ -121,7 +121,8 @@ class Mender:
                 if step is None:
                     continue
                 is_canceling = self.storage.runs.status(attempt.run_id) is RunStatus.CANCELING
-                ended = canceled_result(step.key, utc_now()) if is_canceling else result_of(step, attempt)
+                retried = as_retried_in(context.run, step)
+                ended = canceled_result(step.key, utc_now()) if is_canceling else result_of(retried, attempt)
                 self._end(attempt, ended)
 
     def end_or_give_up(self, attempts: Sequence[Attempt], why: ProcessEnd) -> None:
@@ -135,9 +136,10 @@ class Mender:
     def _end_timed_out(self, attempt: Attempt) -> bool:
         """End an attempt whose process its time limit has ended. False: its step has no limit, or the run is gone."""
         with contextlib.suppress(NotFoundError):
-            step = self.runner.contexts.read(attempt.run_id).plan.by_key.get(attempt.step_key)
+            context = self.runner.contexts.read(attempt.run_id)
+            step = context.plan.by_key.get(attempt.step_key)
             if step is not None and step.timeout_seconds is not None:
-                self._end(attempt, timed_out_result(step, attempt.retry_number))
+                self._end(attempt, timed_out_result(as_retried_in(context.run, step), attempt.retry_number))
                 return True
         return False
 

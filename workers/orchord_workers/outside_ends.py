@@ -9,6 +9,8 @@ import logging
 import signal
 from datetime import timedelta
 
+import msgspec
+
 from orchord.spi import (
     Attempt,
     AttemptStatus,
@@ -16,11 +18,14 @@ from orchord.spi import (
     Event,
     EventType,
     Finish,
+    Run,
     RunMachine,
     Step,
     StepMessage,
     StepResult,
     StepTimeoutError,
+    executor_config,
+    retries_enabled,
     retry_delay_seconds,
     timeout_message,
     utc_now,
@@ -33,6 +38,11 @@ from orchord_workers.step_runner import StepRunner, Work, failed_result
 # What the errors of attempts are called whose process or container is gone.
 OUT_OF_MEMORY = "StepOutOfMemoryError"
 CRASHED = "StepCrashedError"
+
+
+def as_retried_in(run: Run, step: Step) -> Step:
+    """Return a step with the retry policy that counts in a run: none where its executor is told to disable retries."""
+    return step if retries_enabled(executor_config(run)) else msgspec.structs.replace(step, retry=None)
 
 
 def timed_out_result(step: Step, retry_number: int) -> StepResult:

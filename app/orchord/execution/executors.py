@@ -278,9 +278,10 @@ def _part(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def retries_enabled(config: Mapping[str, Any]) -> bool:
-    """Return whether an executor's config lets failed attempts be followed by others."""
-    retries = config.get("retries")
-    return not (isinstance(retries, Mapping) and "disabled" in retries)
+    """Return whether an executor's config lets failed attempts be followed by others, in whichever of its forms."""
+    parts = (config, config.get("in_process"), config.get("multiprocess"))
+    told = [part.get("retries") for part in parts if isinstance(part, Mapping)]
+    return not any(isinstance(retries, Mapping) and "disabled" in retries for retries in told)
 
 
 def processors() -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
 from orchord.plan.model import RetryRule, Step
-from orchord.runs import AttemptStatus
-from orchord_workers.outside_ends import crashed_result, killed_for_memory_result
+from orchord.runs import AttemptStatus, Run, RunStatus
+from orchord_workers.outside_ends import as_retried_in, crashed_result, killed_for_memory_result
 
 STEP = Step("load", "load")
 
@@ -49,3 +52,23 @@ def test_its_retry_policy_counts_as_for_the_users_own_failures() -> None:
     assert (again.status, again.retry_delay_seconds) == (AttemptStatus.UP_FOR_RETRY, 2.0)
     assert "tried again in 2 s: Step 'load' was killed by the kernel" in again.events[0].message
     assert killed_for_memory_result(step, 1).status is AttemptStatus.FAILURE
+
+
+@pytest.mark.parametrize(
+    ("config", "status"),
+    [
+        ({}, AttemptStatus.UP_FOR_RETRY),
+        ({"retries": {"enabled": {}}}, AttemptStatus.UP_FOR_RETRY),
+        ({"retries": {"disabled": {}}}, AttemptStatus.FAILURE),
+        ({"multiprocess": {"retries": {"disabled": {}}}}, AttemptStatus.FAILURE),
+    ],
+    ids=["nothing said", "enabled", "disabled", "disabled for processes"],
+)
+def test_retries_that_the_executor_disables_do_not_come_after_an_end_from_outside(
+    config: dict[str, Any], status: AttemptStatus
+) -> None:
+    run = Run(
+        "r1", "job", "here", RunStatus.STARTED, "s", datetime.now(UTC), run_config={"execution": {"config": config}}
+    )
+    step = as_retried_in(run, Step("load", "load", retry=RetryRule(2)))
+    assert killed_for_memory_result(step, 0).status is status
