@@ -14,6 +14,7 @@ from orchord.definitions.config.check import check_config
 from orchord.definitions.config.configurable import Configurable, required_config
 from orchord.definitions.config.env import env_references
 from orchord.definitions.config.schema import ANY_SCHEMA, ConfigSchema, Field, Selector, as_schema
+from orchord.definitions.config.types import ShapeType
 from orchord.errors import InvalidDefinitionError
 
 RunForm = Literal["chords", "unit"]
@@ -53,12 +54,21 @@ class ExecutorDefinition(Configurable):
         self.config_type = self._config_schema.config_type
 
     @property
+    def maps_config(self) -> bool:
+        """Whether ``configured`` made it take other config, of which a function makes its own."""
+        if not self._config_layers:
+            return False
+        if isinstance(self.config_type, ShapeType):
+            return bool(self.config_type.fields)
+        return required_config(self.config_type)
+
+    @property
     def fixed_config(self) -> dict[str, Any]:
         """The config that ``configured`` gave it, as plain data with variables by name; empty: none.
 
-        Of a function that needs config of its own it is empty too: its result is known only where its code is.
+        Of a function of config it is empty too: its result is known only where its code is (``maps_config``).
         """
-        if not self._config_layers or required_config(self.config_type):
+        if not self._config_layers or self.maps_config:
             return {}
         value: Any = {}
         for layer in self._config_layers:

@@ -234,18 +234,21 @@ def executor_of(job: JobDefinition, run: Run, plan: ExecutionPlan, instance: Any
         InvalidDefinitionError: nobody knows it, or the function behind it returns something else.
         InvalidConfigError: its config has mistakes (and what a function of the user's own raises).
     """
-    config = executor_config(run)
+    config, definition = executor_config(run), job.executor_def
+    if definition is not None and definition.name != run.executor:
+        definition = None
+    if definition is not None and definition.maps_config and definition.executor_creation_fn is None:
+        config = definition.resolve_config(config, "execution.config")
     if run.executor == MULTI_OR_IN_PROCESS:
         if "in_process" in config:
             return in_process_of(_part(config, "in_process"))
         return MultiprocessExecutor.of(_part(config, "multiprocess"), plan)
     if run.executor == MULTIPROCESS:
         return MultiprocessExecutor.of(config, plan)
-    definition = job.executor_def
-    if definition is None or definition.name != run.executor:
+    if definition is None:
         if run.executor == IN_PROCESS or run.executor in EXECUTORS:
             return in_process_of(config)
-        own = "none of its own" if definition is None else f"'{definition.name}'"
+        own = "none of its own" if job.executor_def is None else f"'{job.executor_def.name}'"
         raise InvalidDefinitionError(
             f"The run's executor is '{run.executor}', and job '{job.name}' of the code that is loaded has "
             f"{own}. Launch the run again."

@@ -5,7 +5,7 @@ Pure but for asking a launcher's class where it puts runs. Which combinations ca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,7 @@ def misfits_of(
         database_is_a_file=instance.config.storage_url.startswith("sqlite"),
         places_with_image=_places_with_image(instance, location, placement, tags, told),
     )
-    return misfits(plan, around)
+    return [*_config_unknown(job, placement.executor), *misfits(plan, around)]
 
 
 def misfits_of_job(instance: OrchordInstance, location: LocationSnapshot, job: JobSnapshot) -> list[str]:
@@ -126,7 +126,18 @@ def misfits_anywhere(job: JobSnapshot) -> list[str]:
     executor = executor_of(job, Place.WORKER, job.default_config)
     # A launcher that makes a process for each run could choose another executor for it.
     bound = job.process_bound if job.names_executor else ()
-    return misfits(job.plan, Surroundings(executor, executor_config=told, process_bound=bound))
+    around = Surroundings(executor, executor_config=told, process_bound=bound)
+    return [*_config_unknown(job, executor), *misfits(job.plan, around)]
+
+
+def _config_unknown(job: JobSnapshot, executor: str) -> Iterator[str]:
+    """Yield why an executor's config cannot be known: chords have no process that has loaded the job's code."""
+    if job.maps_executor_config and not runs_as_unit(executor):
+        yield (
+            f"executor: {executor} is configured by a function of run config, which is known only where the job's code "
+            "is loaded, and that is nowhere before its steps are. Give `configured` the config itself, or leave it to "
+            "run config (execution: config)."
+        )
 
 
 def _places_with_image(

@@ -93,6 +93,7 @@ def job_snapshot(job: JobDefinition) -> JobSnapshot:
         names_executor=job.executor_def is not None,
         process_bound=tuple(sorted(key for key, item in job.resource_defs.items() if _keeps_values_in_process(item))),
         executor_config=job.executor_def.fixed_config if job.executor_def is not None else {},
+        maps_executor_config=job.executor_def is not None and job.executor_def.maps_config,
     )
 
 

@@ -66,8 +66,9 @@ class JobSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     ``tags`` describe the job; ``run_tags`` are put on its runs. ``metadata`` is JSON of tagged values
     (``MetadataValue.to_json``). ``executor`` is the name of its executor. With ``has_config_mapping``, run config is
     what the job's config mapping takes. ``resource_needs`` says which resources need which others. ``names_executor``:
-    somebody chose the executor; ``executor_config`` is what ``configured`` fixed of its config. ``process_bound`` are
-    keys of IO managers whose values stay in one process.
+    somebody chose the executor; ``executor_config`` is what ``configured`` fixed of its config, and with
+    ``maps_executor_config`` a function makes it of run config. ``process_bound`` are keys of IO managers whose values
+    stay in one process.
     """
 
     name: str
@@ -87,6 +88,7 @@ class JobSnapshot(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     names_executor: bool = False
     process_bound: tuple[str, ...] = ()
     executor_config: dict[str, Any] = {}
+    maps_executor_config: bool = False
 
     @cached_property
     def snapshot_id(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchord.definitions.config import check_config
+from orchord.definitions.config import Field, check_config
 from orchord.definitions.executors import (
     EXECUTORS,
     ExecutorDefinition,
@@ -168,3 +168,9 @@ def test_what_configured_fixes_is_known_without_user_code_and_names_variables_on
     assert by_function.fixed_config == {"image": "made"}
     needs_config = docker_executor.configured(lambda config: {"image": config}, config_schema=str)
     assert needs_config.fixed_config == {}
+    may_have_config = docker_executor.configured(
+        lambda config: {"image": config.get("image", "made")}, config_schema={"image": Field(str, is_required=False)}
+    )
+    assert may_have_config.fixed_config == {}
+    mapped = (docker_executor, by_function, needs_config, may_have_config)
+    assert [one.maps_config for one in mapped] == [False, False, True, True]

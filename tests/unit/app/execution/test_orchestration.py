@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from orchord.definitions.executors import executor, in_process_executor
+from orchord.definitions.config import Field
+from orchord.definitions.executors import executor, in_process_executor, multiprocess_executor
 from orchord.definitions.in_out import Out
 from orchord.definitions.job import JobDefinition, job
 from orchord.definitions.op import op
@@ -436,6 +437,17 @@ def test_an_executor_is_made_of_the_runs_config() -> None:
     assert made("multi_or_in_process_executor", {"multiprocess": {"max_concurrent": 7}}).max_concurrent == 7
     assert isinstance(made("multi_or_in_process_executor", {"in_process": {}}), InProcessExecutor)
     assert isinstance(made("in_process_executor"), InProcessExecutor)
+
+
+def test_a_function_of_run_config_makes_the_config_of_an_executor() -> None:
+    mapped = multiprocess_executor.configured(
+        lambda config: {"max_concurrent": 2 * config["pairs"]}, config_schema={"pairs": Field(int, default_value=1)}
+    )
+    job_of = fan.with_executor(mapped)
+    for config, most in (({"pairs": 3}, 6), (None, 2)):
+        made = executor_of(job_of, run_of("multiprocess_executor", config), compile_plan(fan), None)
+        assert isinstance(made, MultiprocessExecutor)
+        assert made.max_concurrent == most
 
 
 def test_an_executor_of_ones_own_gets_its_config_and_must_return_an_executor() -> None:

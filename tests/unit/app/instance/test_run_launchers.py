@@ -11,7 +11,7 @@ from orchord.definitions.config.types import ANY
 from orchord.errors import InstanceConfigError, InvalidConfigError
 from orchord.instance import InstanceConfig, LaunchRunContext, OrchordInstance, RunLauncher
 from orchord.instance.launch import LaunchRequest
-from orchord.instance.placement import misfits_of_job
+from orchord.instance.placement import misfits_anywhere, misfits_of_job
 from orchord.instance.run_launchers import launcher_name
 from orchord.plan.gates import executor_config
 from orchord.plan.places import Place
@@ -222,6 +222,19 @@ class TestWhatCannotWork:
         instance.storage.locations.put(make_location("home", boxed, odd))
         assert [text.partition(":")[0] for text in refusals(instance, "boxed")] == ["storage"]
         assert "orchord/launcher: 'boxs'" in refusals(instance, "odd")[0]
+
+    def test_chords_whose_config_a_function_makes_are_refused_and_units_are_not(
+        self, instance, make_location, make_job
+    ):
+        mapped = {"names_executor": True, "maps_executor_config": True}
+        chords = make_job("chords", {"a": ""}, executor="celery_executor", **mapped)
+        unit = make_job("unit", {"a": ""}, executor="multiprocess_executor", **mapped)
+        instance.storage.locations.put(make_location("home", chords, unit))
+        with pytest.raises(InvalidConfigError, match="executor: celery_executor is configured by a function of run"):
+            launched(instance, "chords")
+        assert len(refusals(instance, "chords")) == len(misfits_anywhere(chords)) == 1
+        assert launched(instance, "unit").executor == "multiprocess_executor"
+        assert misfits_anywhere(unit) == []
 
     def test_values_in_memory_are_refused_for_chords_and_not_for_one_process(self, instance, make_location, make_job):
         bound = {"process_bound": ("io_manager",), "names_executor": True}
