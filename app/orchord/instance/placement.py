@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchord.errors import InstanceConfigError
 from orchord.instance.run_launchers import LAUNCHER_TAG, launcher_name
 from orchord.instance.run_tags import own_tag
-from orchord.plan.fitting import IMAGE_TAG, SETTINGS_TAGS, Surroundings, misfits, names_image
+from orchord.plan.fitting import IMAGE_TAG, OF_WHOLE_RUNS, SETTINGS_TAGS, Surroundings, misfits, names_image
 from orchord.plan.model import ExecutionPlan
 from orchord.plan.places import Place, place_of_steps, runs_as_unit
 from orchord.snapshot import JobSnapshot, LocationSnapshot
@@ -149,7 +149,12 @@ def _places_with_image(
 ) -> set[Place]:
     if location.image or tags.get(IMAGE_TAG):
         return set(Place)
-    found = {place for place, names in SETTINGS_TAGS.items() if any(names_image(tags.get(name)) for name in names)}
+    unheeded = () if runs_as_unit(placement.executor) else OF_WHOLE_RUNS
+    found = {
+        place
+        for place, names in SETTINGS_TAGS.items()
+        if any(names_image(tags.get(name)) for name in names if name not in unheeded)
+    }
     if names_image(told):
         found.add(place_of_steps(placement.executor))
     asked: set[Place] = set()

@@ -20,6 +20,8 @@ SETTINGS_TAGS: Mapping[Place, tuple[str, ...]] = {
     Place.KUBERNETES: ("orchord/k8s", "dagster-k8s/config"),
     Place.ECS: ("orchord/ecs", "ecs/task_overrides"),
 }
+# Of these, what a run's own tags say to the container of a whole run alone; op's tags say it to their step's.
+OF_WHOLE_RUNS = frozenset({"dagster-k8s/config"})
 _IMAGE_KEYS = ("image", "job_image", "task_definition")
 _SHOWN_STEPS = 3
 

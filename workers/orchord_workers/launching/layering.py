@@ -23,6 +23,8 @@ SETTINGS_TAGS: Mapping[Place, str] = {
 RAW_K8S_TAG = "dagster-k8s/config"
 # The older tag, for one part of it.
 RESOURCES_K8S_TAG = "dagster-k8s/resource_requirements"
+# On a job, Dagster's own tags are of the pod that carries a whole run out, and of no step's: they are sized for that.
+_OF_WHOLE_RUNS = frozenset({RAW_K8S_TAG, RESOURCES_K8S_TAG})
 ECS_TAGS = "ecs/"
 # Under this name an ECS task's settings have the run's own tags, some of which the launcher's config may propagate.
 RUN_TAGS_KEY = "orchord/run_tags"
@@ -65,7 +67,8 @@ def layers_of_step(
     # Of another platform's executor, as with a tag that sends one op elsewhere, nothing would fit.
     if place_of(run.executor, None) is place:
         layers += _layers_of_executor(run, place)
-    layers += _layers_of_tags(run.tags, place, "step_k8s_config")
+    of_run = {key: value for key, value in run.tags.items() if key not in _OF_WHOLE_RUNS}
+    layers += _layers_of_tags(of_run, place, "step_k8s_config")
     layers += _layers_of_tags(step.tags, place, "step_k8s_config")
     return _settled(layers, (run.tags, step.tags), location_image)
 

@@ -215,6 +215,12 @@ class TestWhatCannotWork:
             launched(instance, "boxed", tags=tags)
         assert [text.partition(":")[0] for text in caught.value.mistakes] == ["storage"]
 
+    def test_an_image_for_the_pods_of_whole_runs_is_none_for_steps(self, instance, make_location, make_job):
+        tags = {"dagster-k8s/config": '{"container_config": {"image": "x"}}'}
+        podded = make_job("podded", {"a": ""}, executor="k8s_job_executor", names_executor=True, run_tags=tags)
+        instance.storage.locations.put(make_location("home", podded))
+        assert [text.partition(":")[0] for text in refusals(instance, "podded")] == ["storage", "image"]
+
     def test_a_job_is_judged_by_its_tags_as_its_runs_have_them(self, instance, make_location, make_job):
         tags = {"dagster/image": "x", "dagster/launcher": "boxes"}
         boxed = make_job("boxed", {"a": ""}, executor="docker_executor", names_executor=True, run_tags=tags)

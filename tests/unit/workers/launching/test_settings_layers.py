@@ -84,6 +84,21 @@ def test_dagsters_tag_for_kubernetes_is_a_layer_of_raw_parts() -> None:
     assert found.image == "raw"
 
 
+def test_dagsters_tags_of_a_job_are_for_its_runs_container_and_not_for_those_of_steps() -> None:
+    raw, resources = {"container_config": {"image": "raw"}}, {"limits": {"memory": "64Mi"}}
+    own = json.dumps({"labels": {"a": "b"}})
+    tags = {
+        "dagster-k8s/config": json.dumps(raw),
+        "dagster-k8s/resource_requirements": json.dumps(resources),
+        "orchord/k8s": own,
+    }
+    run = run_with("k8s_job_executor", **tags)
+    of_step = layers_of_step(run, step_with(), Place.KUBERNETES, None, "location")
+    assert (of_step.image, of_step.layers) == ("location", ({}, {"labels": {"a": "b"}}))
+    of_run = layers_of_run(run, Place.KUBERNETES, None, "location")
+    assert of_run.layers == ({"resources": resources}, {"run_k8s_config": raw}, {"labels": {"a": "b"}})
+
+
 def test_variables_are_read_where_the_launcher_worker_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_PASSWORD", "secret")
     config = {"registry": {"url": "u", "username": "n", "password": {"env": "REGISTRY_PASSWORD"}}}
