@@ -66,6 +66,9 @@ _SECTIONS = (
     *SECTIONS_WITHOUT_EFFECT,
 )
 
+# Their keys are names that people choose: `env` is one of them, and {env: prod} there no reference to a variable.
+_OF_CHOSEN_NAMES = frozenset({"annotations", "labels", "matchLabels", "match_labels", "nodeSelector", "node_selector"})
+
 
 class InstanceConfig(msgspec.Struct, frozen=True):
     """What the instance file says, with defaults. ``without_effect`` words, in a line each, what changes nothing.
@@ -188,8 +191,15 @@ def _with_environment(value: Any, path: str, mistakes: list[str]) -> Any:
         mistakes.append(f"{path}: YAML reads the variable's name as {value['env']}. Put it in quotes.")
         return ""
     return {
-        key: _with_environment(item, f"{path}.{key}" if path else str(key), mistakes) for key, item in value.items()
+        key: _section_with_environment(key, item, f"{path}.{key}" if path else str(key), mistakes)
+        for key, item in value.items()
     }
+
+
+def _section_with_environment(key: Any, value: Any, path: str, mistakes: list[str]) -> Any:
+    if key in _OF_CHOSEN_NAMES and isinstance(value, dict):
+        return {name: _with_environment(item, f"{path}.{name}", mistakes) for name, item in value.items()}
+    return _with_environment(value, path, mistakes)
 
 
 def _plugin(document: Mapping[str, Any], section: str, default: tuple[str, str], mistakes: list[str]) -> PluginSpec:

@@ -278,6 +278,14 @@ class TestPlugins:
 
 
 class TestFiles:
+    def test_a_label_called_env_is_no_reference_to_a_variable(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("TEAM", "numbers")
+        pod = {"pod_spec_config": {"nodeSelector": {"env": "prod"}}}
+        config = {"labels": {"env": "prod", "team": {"env": "TEAM"}}, "run_k8s_config": pod}
+        section = {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": config}
+        read = InstanceConfig.parse({"run_launcher": section}, tmp_path).run_launcher.config
+        assert read == {"labels": {"env": "prod", "team": "numbers"}, "run_k8s_config": pod}
+
     def test_all_mistakes_are_listed_at_once(self):
         found = mistakes_of("storag: 1\ncelery: {brokr: 1}\nrun_launcher: 5\nlocal_artifact_storage: 7")
         assert len(found) == 4
