@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchord_workers.containers.ecs_requests import family_of, run_task_arguments, started_by
+from orchord_workers.containers.ecs_requests import definition_like, family_of, run_task_arguments, started_by
 from orchord_workers.containers.ecs_settings import EcsSettings, settings_of, with_variables
 from orchord_workers.containers.ecs_state import labels_of, state_of, tags_of
 from orchord_workers.containers.platform import ContainerSpec, Phase, PlatformError
@@ -180,3 +180,11 @@ def test_every_key_of_dagsters_launcher_is_taken() -> None:
         "use_current_ecs_task_config",
     }
     assert list(mistakes_of({"task_definition": {"env": "NAME"}, "container_name": {"env": "X"}})) == []
+
+
+def test_a_variable_of_the_launcher_workers_own_task_is_replaced_and_not_given_twice() -> None:
+    own = {"name": "launcher", "image": "l:1", "environment": [{"name": n, "value": "old"} for n in ("A", "B")]}
+    current = {"containerDefinitions": [own]}
+    made = definition_like(current, "launcher", settings_of([]), "family", "i:1", environment={"B": "new"}, secrets=())
+    (container,) = made["containerDefinitions"]
+    assert container["environment"] == [{"name": "A", "value": "old"}, {"name": "B", "value": "new"}]

@@ -115,10 +115,9 @@ def definition_like(
     # An entry point and a command would stand before what is to run; a health check is that of another program.
     kept = {key: value for key, value in own.items() if key not in ("healthCheck", "entryPoint", "command")}
     kept |= {"name": settings.container_name, "image": image, "essential": True}
-    kept["environment"] = [
-        *kept.get("environment", ()),
-        *({"name": name, "value": value} for name, value in sorted(environment.items())),
-    ]
+    # A name that stands twice has no sure value.
+    variables = {one["name"]: one["value"] for one in kept.get("environment", ())} | dict(sorted(environment.items()))
+    kept["environment"] = [{"name": name, "value": value} for name, value in variables.items()]
     if secrets:
         kept["secrets"] = list(secrets)
     if not settings.include_sidecars:

@@ -49,6 +49,15 @@ OTHER_CLUSTER = (
 # Events that say why a container does not get started.
 _SLOW = ("", "ContainerCreating", "PodInitializing")
 _TELLING_EVENTS = frozenset({"FailedCreate", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"})
+# Of the API server's refusals of a pod, those that pass: a quota is freed again, an admission hook comes back.
+_PASSING_REFUSALS = (
+    "quota",
+    "failed calling webhook",
+    "connection refused",
+    "timeout",
+    "timed out",
+    "deadline exceeded",
+)
 
 
 class KubernetesPlatform(Platform):
@@ -286,8 +295,9 @@ class KubernetesPlatform(Platform):
             return state
         last = max(events, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
         words = f"{last.get('reason')}: {last.get('message')}"
-        # Without a pod, the API server refuses the pod itself; a quota is freed again, the rest is a mistake.
-        is_hopeless = pod is None and last.get("reason") == "FailedCreate" and "quota" not in words
+        # Without a pod, the API server refuses the pod itself; what passes is tried again, the rest is a mistake.
+        is_passing = any(one in words for one in _PASSING_REFUSALS)
+        is_hopeless = pod is None and last.get("reason") == "FailedCreate" and not is_passing
         return replace(state, reason=words, cannot_start=is_hopeless)
 
 

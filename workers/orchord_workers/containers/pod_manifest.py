@@ -158,4 +158,4 @@ def op_names(labels: Mapping[str, str]) -> list[str]:
     if key is None or RUN_LABEL not in labels:
         return []
     handle = key.partition("[")[0]
-    return list(dict.fromkeys((handle.rpartition(".")[2], handle)))
+    return list(dict.fromkeys((handle.rpartition(".")[2], handle, key)))

@@ -145,6 +145,8 @@ class _Layer:
             named = {name: _named(name, raw[name], name, mistakes) for name in RAW_PARTS if raw.get(name)}
             self.image = named.get("container_config", {}).get("image") or self.image
             self.steps.append((named, behavior != "SHALLOW"))
+        for parts, _ in self.steps:
+            _check_variables(parts.get("container_config", {}), mistakes)
 
     def onto(self, merged: PodSettings) -> None:
         layer = self.layer
@@ -226,6 +228,15 @@ def _plain_parts(layer: Mapping[str, Any], mistakes: list[str]) -> dict[str, dic
         parts |= {"job_metadata": {"labels": layer["labels"]}}
         parts |= {"pod_template_spec_metadata": {"labels": layer["labels"]}}
     return {name: part for name, part in parts.items() if part}
+
+
+def _check_variables(container: dict[str, Any], mistakes: list[str]) -> None:
+    """Leave out variables without a name: by it they are told apart."""
+    given = container.get("env") or []
+    nameless = [number for number, item in enumerate(given) if not item.get("name")]
+    mistakes += [f"container_config.env[{number}]: no name is given." for number in nameless]
+    if nameless:
+        container["env"] = [item for item in given if item.get("name")]
 
 
 def _variables(given: Sequence[str], mistakes: list[str]) -> Iterator[dict[str, str]]:

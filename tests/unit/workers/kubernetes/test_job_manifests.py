@@ -154,6 +154,22 @@ def test_the_image_is_the_steps_own_else_the_specs_else_the_settings() -> None:
     assert container_of(manifest_of(other))["image"] == "numbers:1"
 
 
+def test_one_of_several_mapped_steps_has_settings_by_its_key_above_those_of_its_op() -> None:
+    each = {
+        "sum": {"container_config": {"image": "sum:2"}},
+        "shop.sum[a]": {"container_config": {"image": "sum:3"}},
+        "shop.sum[b]": {"container_config": {"image": "sum:4"}},
+    }
+    assert container_of(manifest_of({"per_step_k8s_config": each}))["image"] == "sum:3"
+
+
+def test_variables_without_a_name_are_mistakes_wherever_they_stand() -> None:
+    nameless = [{"name": "A", "value": "1"}, {"value": "2"}]
+    raw = {"step_k8s_config": {"container_config": {"env": nameless}}}
+    only_some = {"only_allow_user_defined_env_vars": ["A"]}
+    assert mistakes_of(only_some, {"env": nameless}, raw) == ("container_config.env[1]: no name is given.",) * 2
+
+
 def test_without_an_image_the_error_says_which_keys_name_one() -> None:
     with pytest.raises(PodSettingsError) as caught:
         manifest_of(image=None)
