@@ -14,7 +14,10 @@ from orchord.api.state import Holding
 from orchord.errors import BrokerUnavailableError
 from orchord.events import Event, EventType, utc_now
 from orchord.instance import OrchordInstance
+from orchord.plan.gates import executor_config, gates_of
+from orchord.plan.model import ExecutionPlan
 from orchord.runs import RunStatus, new_run_id
+from orchord.storage import Claim
 from orchord.testing import eventually
 
 RUNS = "/api/v1/runs"
@@ -293,3 +296,21 @@ def test_a_waiting_request_gives_its_place_back(client: FlaskClient, holding: Ho
 
 def test_the_status_of_a_run_is_one_of_the_documented(client: FlaskClient) -> None:
     assert RunStatus(launched(client)["status"])
+
+
+def test_a_run_is_shown_while_its_steps_are_reserved_and_wait_for_its_own_limit(
+    open_instance: Callable[..., OrchordInstance], client_of: Callable[[OrchordInstance], FlaskClient]
+) -> None:
+    instance = open_instance(unfinished=True)
+    client = client_of(instance)
+    run_id = launched(client, run_config={"execution": {"config": {"max_concurrent": 1}}})["run_id"]
+    run = instance.storage.runs.get(run_id)
+    gates = gates_of(executor_config(run), ExecutionPlan("numbers", ()))
+    for step_key, is_let in (("load", True), ("clean", False)):
+        claim = Claim(run_id=run_id, step_key=step_key, attempt=1, token=step_key, worker_id="launcher", at=utc_now())
+        assert instance.storage.launches.reserve(claim, gates).claimed is is_let
+    steps = {step["step_key"]: step for step in body(client.get(f"{RUNS}/{run_id}"))["steps"]}
+    assert (steps["load"]["status"], steps["load"]["waits_for"]) == ("RUNNING", None)
+    assert steps["load"]["attempts"][0]["worker_id"] == "launcher"
+    waits_for = "An end of other steps: the run's executor lets only so many run at once."
+    assert (steps["clean"]["status"], steps["clean"]["waits_for"]) == ("PENDING", waits_for)
