@@ -32,6 +32,7 @@ from orchord.execution.orchestration import RunSurroundings
 from orchord.execution.processes import StepTemplate
 from orchord.instance.log_shipping import announce_logs, log_shipper
 from orchord.instance.placement import executor_of as placed_executor
+from orchord.instance.placement import misfits_here
 from orchord.instance.recording import RunRecorder
 from orchord.instance.run_tags import own_tag
 from orchord.instance.selecting import Selection, select
@@ -226,6 +227,10 @@ def _new_run(
     mistakes = check_config(snapshot.run_config_type(selection.step_keys), config).mistakes
     if mistakes:
         raise InvalidConfigError(f"The run config of job '{job_name}' has mistakes", mistakes)
+    executor = _executor_here(snapshot, run_config)
+    reasons = misfits_here(snapshot, executor, selection.plan, config)
+    if reasons:
+        raise InvalidConfigError(f"Job '{job_name}' cannot be executed here", reasons)
     run = Run(
         run_id=new_run_id(),
         job_name=job_name,
@@ -235,7 +240,7 @@ def _new_run(
         created_at=utc_now(),
         run_config=config,
         tags={own_tag(key): value for key, value in {**snapshot.run_tags, **tags}.items()},
-        executor=(executor := _executor_here(snapshot, run_config)),
+        executor=executor,
         executor_config={} if executor == IN_PROCESS else snapshot.executor_config,
         step_keys=selection.step_keys,
         asset_selection=selection.asset_keys,

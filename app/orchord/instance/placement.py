@@ -130,6 +130,21 @@ def misfits_anywhere(job: JobSnapshot) -> list[str]:
     return [*_config_unknown(job, executor), *misfits(job.plan, around)]
 
 
+def misfits_here(job: JobSnapshot, executor: str, plan: ExecutionPlan, config: Mapping[str, Any]) -> list[str]:
+    """Return every reason why this process, with those that it starts, cannot carry a run out.
+
+    Args:
+        job: what runs.
+        executor: by which executor, one that makes a run one unit of work.
+        plan: the steps that run.
+        config: its run config.
+    """
+    told = job.executor_config or _config_of_executor(config)
+    around = Surroundings(executor, executor_config=told, process_bound=job.process_bound)
+    # What is executed here for want of a unit's executor has all steps in this process, whatever its ops' tags ask for.
+    return misfits(plan, around) if executor == job.executor or not around.is_one_process else []
+
+
 def _config_unknown(job: JobSnapshot, executor: str) -> Iterator[str]:
     """Yield why an executor's config cannot be known: chords have no process that has loaded the job's code."""
     if job.maps_executor_config and not runs_as_unit(executor):

@@ -350,6 +350,10 @@ class TestDefinitions:
         assert "Code location 'in_memory' has jobs that cannot run (2 mistakes)" in done.err
         assert "job 'apart': step 'take': its tag orchord/isolation is 'cellar'." in done.err
         assert "job 'apart': IO manager 'io_manager': it keeps values in the memory of one process" in done.err
+        executed = cli("job", "execute", "apart", "-f", str(path))
+        assert executed.code == 2
+        assert "Job 'apart' cannot be executed here" in executed.err
+        assert "IO manager 'io_manager': it keeps values in the memory of one process" in executed.err
 
     def test_of_an_unknown_module_are_bad_input(self, cli: Cli) -> None:
         done = cli("definitions", "validate", "-m", "no_such_module_at_all")
