@@ -182,6 +182,12 @@ def test_every_key_of_dagsters_launcher_is_taken() -> None:
     assert list(mistakes_of({"task_definition": {"env": "NAME"}, "container_name": {"env": "X"}})) == []
 
 
+def test_dagsters_tags_of_runs_are_propagated_by_the_names_that_the_list_has() -> None:
+    allowed = {"propagate_tags": {"allow_list": ["team", "dagster/partition", "dagster/none"]}}
+    tags = {"team": "data", "orchord/partition": "2026-01-01", "other": "x"}
+    assert settings_of([allowed], tags).propagated_tags == {"team": "data", "dagster/partition": "2026-01-01"}
+
+
 def test_a_variable_of_the_launcher_workers_own_task_is_replaced_and_not_given_twice() -> None:
     own = {"name": "launcher", "image": "l:1", "environment": [{"name": n, "value": "old"} for n in ("A", "B")]}
     current = {"containerDefinitions": [own]}

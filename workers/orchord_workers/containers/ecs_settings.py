@@ -98,7 +98,7 @@ def settings_of(layers: Sequence[Mapping[str, Any]], run_tags: Mapping[str, str]
         run_task_kwargs={**(merged.get("run_task_kwargs") or {}), **kwargs},
         resources={key: value for key, value in resources.items() if value is not None},
         ecs_tags=merged.get("run_ecs_tags") or (),
-        propagated_tags={key: value for key, value in (run_tags or {}).items() if key in allowed},
+        propagated_tags=_propagated(allowed, run_tags or {}),
         prefix=merged.get("task_definition_prefix") or DEFAULT_PREFIX,
         task_overrides=task,
         container_overrides=container,
@@ -128,6 +128,12 @@ def with_variables(config: Mapping[str, Any], read: Callable[[str], str | None])
         names = ", ".join(sorted(set(missing)))
         raise PlatformError(f"run_launcher refers to variables that the launcher worker does not have: {names}.")
     return made
+
+
+def _propagated(allowed: Sequence[str], tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the run's tags that are listed, by the names that they have in the list: runs keep Dagster's as ours."""
+    ours = {key: f"orchord/{key.removeprefix('dagster/')}" if key.startswith("dagster/") else key for key in allowed}
+    return {key: tags[name] for key, name in ours.items() if name in tags}
 
 
 def _together(key: str, weaker: Any, stronger: Any) -> Any:
