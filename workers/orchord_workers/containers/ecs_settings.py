@@ -132,8 +132,10 @@ def with_variables(config: Mapping[str, Any], read: Callable[[str], str | None])
 
 def _propagated(allowed: Sequence[str], tags: Mapping[str, str]) -> dict[str, str]:
     """Return the run's tags that are listed, by the names that they have in the list: runs keep Dagster's as ours."""
-    ours = {key: f"orchord/{key.removeprefix('dagster/')}" if key.startswith("dagster/") else key for key in allowed}
-    return {key: tags[name] for key, name in ours.items() if name in tags}
+    named = {
+        key: (key, key.replace("dagster/", "orchord/", 1) if key.startswith("dagster/") else key) for key in allowed
+    }
+    return {key: tags[name] for key, names in named.items() for name in names if name in tags}
 
 
 def _together(key: str, weaker: Any, stronger: Any) -> Any:
