@@ -234,12 +234,12 @@ def test_many_steps_at_most_twenty_at_once_need_few_threads_of_the_launcher_work
     def has_ended() -> bool:
         nonlocal threads, most_at_once
         threads = max(threads, len(os.listdir(f"/proc/{process}/task")))
-        running = docker_deployment.engine.api.containers(filters={"label": f"orchord/run_id={run_id}"})
-        most_at_once = max(most_at_once, len(running))
-        return str(deployment.run(run_id)["status"]) in ("SUCCESS", "FAILURE", "CANCELED")
+        run = deployment.run(run_id)
+        # Of attempts, and not of containers: one that has stored its end may still be there while the next is started.
+        most_at_once = max(most_at_once, sum(step["status"] == "RUNNING" for step in run["steps"]))
+        return str(run["status"]) in ("SUCCESS", "FAILURE", "CANCELED")
 
     deployment.wait_until(has_ended, 400, "the run to end")
     assert deployment.run(run_id)["status"] == "SUCCESS", docker_deployment.told(run_id)
     assert threads <= 10
-    # One that has stored its end may still be there while the next is started.
-    assert most_at_once <= 30
+    assert 1 < most_at_once <= 20

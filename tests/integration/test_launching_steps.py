@@ -327,6 +327,7 @@ def test_comparing_is_asked_for_once_however_long_the_acting_thread_is_held_up(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchord_workers.launching.resync.INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr("orchord_workers.launching.resync.DEAD_AFTER", timedelta(seconds=-2))
     watchman, resync = stage.watchman()
     asked: list[Callable[[], object]] = []
     monkeypatch.setattr(watchman, "do", asked.append)
@@ -386,11 +387,29 @@ def test_what_a_dead_launcher_worker_reserved_and_started_is_taken_over_by_anoth
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage.starter.start_step(stage.message(), ())
-    monkeypatch.setattr("orchord_workers.launching.resync.DEAD_AFTER", -utc_now().resolution * 10**6)
+    monkeypatch.setattr("orchord_workers.launching.resync.DEAD_AFTER", timedelta(seconds=-1))
     _, resync = stage.watchman("launcher-2")
     resync.look()
     (attempt,) = stage.attempts()
     assert (attempt.worker_id, attempt.status) == ("launcher-2", AttemptStatus.RUNNING)
+
+
+def test_a_container_that_a_dead_launcher_worker_only_made_is_begun_anew(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.starter.start_step(stage.message(), ())
+    (spec,) = stage.platform.specs.values()
+    made = ContainerState(spec.name, spec.labels, Phase.PENDING, is_unstarted=True)
+    monkeypatch.setattr(stage.platform, "list", lambda owner: [made])
+    monkeypatch.setattr("orchord_workers.launching.resync.DEAD_AFTER", timedelta(seconds=-1))
+    _, resync = stage.watchman("launcher-2")
+    resync.look()
+    (attempt,) = stage.attempts()
+    assert attempt.status is AttemptStatus.LOST
+    assert attempt.error is not None
+    assert "made, but never started" in attempt.error.message
+    assert stage.platform.removed == [spec.name]
+    assert [message.attempt for message, _ in stage.sent] == [2]
 
 
 def test_a_reservation_without_a_container_is_given_up_when_it_is_missed_twice(stage: Stage) -> None:

@@ -10,6 +10,8 @@ import fcntl
 import hashlib
 import io
 import ipaddress
+import os
+import socket
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,6 +44,14 @@ class ServicesForContainers:
     address: str
 
 
+def _call_engine() -> None:
+    """Raise OSError where nobody listens: Docker's own client would leave the socket open."""
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if host.startswith("unix://"):
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
+            probe.connect(host.removeprefix("unix://"))
+
+
 def _bridge_of(client: docker.DockerClient) -> str:
     configured = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
     # An engine that found the bridge standing does not tell its address; it is the first of the subnet.
@@ -52,10 +62,11 @@ def _bridge_of(client: docker.DockerClient) -> str:
 def docker_trouble() -> str | None:
     """Why Docker cannot be used, or None."""
     try:
+        _call_engine()
         with contextlib.closing(docker.from_env(timeout=10)) as client:
             client.ping()
-    except DockerException as error:
-        return f"{error}; install docker.io, start dockerd"
+    except (DockerException, OSError) as error:
+        return f"no Docker Engine answers ({error}); install docker.io, start dockerd"
     return None
 
 

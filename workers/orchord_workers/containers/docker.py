@@ -114,8 +114,10 @@ class DockerPlatform(Platform):
                     with unless_absent():
                         states.append(state_of(self._api.inspect_container(name)))
                 else:
-                    phase = Phase.RUNNING if row["State"] != "created" else Phase.PENDING
-                    states.append(ContainerState(name, labels, phase, is_kept=KEPT_LABEL in labels))
+                    is_made = row["State"] == "created"
+                    phase = Phase.PENDING if is_made else Phase.RUNNING
+                    kept = KEPT_LABEL in labels
+                    states.append(ContainerState(name, labels, phase, is_kept=kept, is_unstarted=is_made))
             return self._unstarted.judged(states)
 
     def watch(self, owner: str, on_change: Callable[[ContainerState], None], stopped: threading.Event) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orchord_workers.containers.platform import ContainerState, Phase
+from orchord_workers.containers.platform import NEVER_STARTED, ContainerState, Phase
 
 # On containers that are to stay when they have ended.
 KEPT_LABEL = "orchord/kept"
@@ -38,6 +38,7 @@ def state_of(inspected: Mapping[str, Any]) -> ContainerState:
         reason="OOMKilled" if out_of_memory else said.get("Error") or "",
         memory_limit_bytes=(inspected.get("HostConfig") or {}).get("Memory") or None,
         is_kept=KEPT_LABEL in labels,
+        is_unstarted=status == "created",
     )
 
 
@@ -76,4 +77,4 @@ class Unstarted:
     def _judged(self, state: ContainerState, now: float) -> ContainerState:
         if now - self._since.get(state.name, now) < UNSTARTED_SECONDS:
             return state
-        return replace(state, phase=Phase.ENDED, reason="it was made, but never started", is_kept=False)
+        return replace(state, phase=Phase.ENDED, reason=NEVER_STARTED, is_kept=False)

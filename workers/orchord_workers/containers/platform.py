@@ -21,6 +21,10 @@ JOB_LABEL = "orchord/job"
 LOCATION_LABEL = "orchord/location"
 
 
+# How the end of a container reads that was made and that nobody starts any more.
+NEVER_STARTED = "it was made, but never started"
+
+
 class Phase(StrEnum):
     """Where a container stands. GONE: it was removed, by whomever, and its exit code is not known."""
 
@@ -69,6 +73,7 @@ class ContainerState:
         cannot_start: it is pending, and the platform says that it will stay so (no such image, bad config).
         memory_limit_bytes: how much memory it may have, where that is known and limited.
         is_kept: it is to stay when it has ended, for people to look at: its settings say so.
+        is_unstarted: it is made, and nobody but who made it will start it.
     """
 
     name: str
@@ -80,6 +85,7 @@ class ContainerState:
     cannot_start: bool = False
     memory_limit_bytes: int | None = None
     is_kept: bool = False
+    is_unstarted: bool = False
 
 
 class PlatformError(Exception):

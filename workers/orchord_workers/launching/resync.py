@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from orchord.spi import Attempt, AttemptStatus, LaunchKey, LaunchStanding, OrchordInstance, RunStatus, Storage
-from orchord_workers.containers.platform import ContainerState, Phase
+from orchord_workers.containers.platform import NEVER_STARTED, ContainerState, Phase
 from orchord_workers.launching.naming import key_of
 from orchord_workers.launching.starter import Started
 from orchord_workers.launching.verdicts import is_held_by
@@ -43,6 +45,8 @@ class Resync:
         self._idle_since: dict[str, float] = {}
         self._missing: set[tuple[LaunchKey, str]] = set()
         self._next = 0.0
+        # Who was there before is not known to be dead when this one begins: the second look comes sooner.
+        self._interval = DEAD_AFTER.total_seconds() + 2.0
         # A thread that waits for a database that is away would else be asked again and again meanwhile.
         self._is_asked = False
 
@@ -54,7 +58,8 @@ class Resync:
         """Ask for a comparison when it is time for one. Called with each heartbeat."""
         if time.monotonic() >= self._next and not self._is_asked:
             self._is_asked = True
-            self._next = time.monotonic() + INTERVAL_SECONDS
+            self._next = time.monotonic() + self._interval
+            self._interval = INTERVAL_SECONDS
             self._watchman.do(self._look_as_asked)
 
     def _look_as_asked(self) -> None:
@@ -69,7 +74,7 @@ class Resync:
         # A run may have several: one that ended and is kept, and the next.
         keyed = [(key, state) for state in states if (key := key_of(state.labels)) is not None]
         there = {key for key, _ in keyed}
-        self._adopt(there)
+        self._adopt(dict(keyed))
         standings = self._storage.launches.standings(there)
         idle: dict[str, float] = {}
         for key, state in keyed:
@@ -89,20 +94,27 @@ class Resync:
             self._next = min(self._next, time.monotonic() + GRACE_SECONDS)
         self._give_up_missing(reserved, there)
 
-    def _adopt(self, keys: set[LaunchKey]) -> None:
-        """Take over what a dead launcher worker had reserved, and whose container is there."""
+    def _adopt(self, states: Mapping[LaunchKey, ContainerState]) -> None:
+        """Take over what a dead launcher worker had reserved, and whose container is there.
+
+        One that it had only made is begun anew: not all that belongs into it may be there.
+        """
         dead = self._storage.launches.reserved_of_dead(self._storage.clock() - DEAD_AFTER)
-        there = [one for one in dead if LaunchKey(one.run_id, one.step_key, one.attempt) in keys]
+        there = [one for one in dead if _key_of(one) in states]
         adopted = self._storage.launches.adopt(there, self._worker_id) if there else []
         if adopted:
             logger.info("Took over %d attempts that another launcher worker had started", len(adopted))
+        for one in adopted:
+            state = states[_key_of(one)]
+            if state.is_unstarted:
+                self._watchman.attend(replace(state, phase=Phase.ENDED, reason=NEVER_STARTED, is_kept=False))
 
     def _give_up_missing(self, reserved: list[Attempt], keys: set[LaunchKey]) -> None:
         """Give up own reservations that have no container: seen twice, as one may be started in this moment."""
         missing: set[tuple[LaunchKey, str]] = set()
         lost: list[Attempt] = []
         for attempt in reserved:
-            key = LaunchKey(attempt.run_id, attempt.step_key, attempt.attempt)
+            key = _key_of(attempt)
             if key in keys or key in self._started or not self._is_here(attempt):
                 continue
             missing.add((key, attempt.token))
@@ -124,6 +136,10 @@ class Resync:
     def _is_here(self, attempt: Attempt) -> bool:
         """Whether an attempt is of this watchman's platform: a launcher worker may serve several."""
         return self._watchman.serves(attempt)
+
+
+def _key_of(attempt: Attempt) -> LaunchKey:
+    return LaunchKey(attempt.run_id, attempt.step_key, attempt.attempt)
 
 
 def _is_undone(state: ContainerState, standing: LaunchStanding | None) -> bool:
