@@ -64,6 +64,9 @@ class FolderStore(LogStore):
     def size(self, key):
         return (ROOT / key).stat().st_size if (ROOT / key).exists() else None
 
+    def delete(self, key):
+        (ROOT / key).unlink(missing_ok=True)
+
     def delete_prefix(self, prefix):
         pass
 
