@@ -13,67 +13,7 @@ from orchord.instance.sections import CelerySettings
 
 HOME = Path("/srv/orchord")
 
-MISSION_FILE = """
-scheduler:
-  module: dagster.core.scheduler
-  class: DagsterDaemonScheduler
-schedule_storage:
-  module: dagster_postgres.schedule_storage
-  class: PostgresScheduleStorage
-  config: &database
-    postgres_db:
-      username: postgres
-      password:
-        env: DAGSTER_PG_PASSWORD
-      hostname: "postgresql.postgresql"
-      db_name: dagster
-      port: 5432
-      params: {}
-run_launcher:
-  module: dagster_k8s
-  class: K8sRunLauncher
-  config:
-    load_incluster_config: true
-    job_namespace: dagster
-    run_k8s_config:
-      pod_spec_config:
-        nodeSelector:
-          node-group.dp.ssup2: worker
-run_storage:
-  module: dagster_postgres.run_storage
-  class: PostgresRunStorage
-  config: *database
-event_log_storage:
-  module: dagster_postgres.event_log
-  class: PostgresEventLogStorage
-  config: *database
-run_coordinator:
-  module: dagster.core.run_coordinator
-  class: QueuedRunCoordinator
-  config:
-    max_concurrent_runs: -1
-    dequeue_use_threads: true
-    dequeue_num_workers: 4
-compute_logs:
-  module: "dagster_obstore.s3.compute_log_manager"
-  class: "S3ComputeLogManager"
-  config:
-    access_key_id: root
-    bucket: dagster
-    endpoint: http://minio.minio:9000
-    secret_access_key: root123!
-run_monitoring:
-  enabled: true
-  start_timeout_seconds: 300
-run_retries:
-  enabled: true
-sensors:
-  use_threads: true
-schedules:
-  use_threads: true
-telemetry:
-  enabled: true
-"""
+MISSION_FILE = (Path(__file__).parents[3] / "mission" / "instance_file.yaml").read_text()
 
 
 def parsed(text="", home=HOME):
@@ -133,7 +73,14 @@ class TestTheMissionsFile:
     def test_what_has_no_effect_is_told(self, monkeypatch):
         monkeypatch.setenv("DAGSTER_PG_PASSWORD", "x")
         told = {line.partition(":")[0] for line in parsed(MISSION_FILE).without_effect}
-        assert told == {"telemetry", "sensors.use_threads", "schedules.use_threads"}
+        assert told == {
+            "run_monitoring.free_slots_after_run_end_seconds",
+            "run_monitoring.max_resume_run_attempts",
+            "run_monitoring.poll_interval_seconds",
+            "schedules.use_threads",
+            "sensors.use_threads",
+            "telemetry",
+        }
 
     def test_a_missing_variable_is_named_with_each_of_its_places(self):
         found = mistakes_of(MISSION_FILE)

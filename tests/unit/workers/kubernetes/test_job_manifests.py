@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,21 +13,8 @@ from orchord_workers.containers.pod_manifest import job_manifest, op_names, own_
 from orchord_workers.containers.pod_settings import PodSettingsError, merged_settings
 
 # The launcher's section of the mission document's instance file.
-FILE_1 = yaml.safe_load(
-    """
-    load_incluster_config: true
-    job_namespace: dagster
-    image_pull_policy: Always
-    service_account_name: dagster
-    dagster_home: "/opt/dagster/dagster_home"
-    instance_config_map: "dagster-instance"
-    postgres_password_secret: "dagster-postgresql-secret"
-    run_k8s_config:
-      pod_spec_config:
-        nodeSelector:
-          node-group.dp.ssup2: worker
-    """
-)
+MISSION_FILE = Path(__file__).parents[3] / "mission" / "instance_file.yaml"
+FILE_1 = yaml.safe_load(MISSION_FILE.read_text())["run_launcher"]["config"]
 LABELS = {OWNER_LABEL: "abc", RUN_LABEL: "run-1", STEP_LABEL: "shop.sum[a]", ATTEMPT_LABEL: "1"}
 
 

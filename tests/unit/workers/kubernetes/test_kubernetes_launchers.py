@@ -13,23 +13,7 @@ from orchord import OrchordError
 from orchord.spi import InstanceConfig, InstanceConfigError, Place
 from orchord_workers.launchers.kubernetes import CeleryK8sRunLauncher, K8sRunLauncher
 
-FILE_1 = """
-run_launcher:
-  module: dagster_k8s
-  class: K8sRunLauncher
-  config:
-    load_incluster_config: true
-    job_namespace: dagster
-    image_pull_policy: Always
-    service_account_name: dagster
-    dagster_home: "/opt/dagster/dagster_home"
-    instance_config_map: "dagster-instance"
-    postgres_password_secret: "dagster-postgresql-secret"
-    run_k8s_config:
-      pod_spec_config:
-        nodeSelector:
-          node-group.dp.ssup2: worker
-"""
+FILE_1 = (Path(__file__).parents[3] / "mission" / "instance_file.yaml").read_text()
 
 
 def launcher_of(cls: type[K8sRunLauncher], config: dict[str, Any], home: Path) -> K8sRunLauncher:
@@ -45,7 +29,8 @@ def mistakes_of(config: dict[str, Any], home: Path) -> tuple[str, ...]:
     return tuple(caught.value.mistakes)
 
 
-def test_the_mission_documents_section_is_read_as_it_stands(tmp_path: Path) -> None:
+def test_the_mission_documents_section_is_read_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_PG_PASSWORD", "secret")
     spec = InstanceConfig.parse(yaml.safe_load(FILE_1), tmp_path).run_launcher
     assert spec.target == "orchord_workers.launchers.kubernetes:K8sRunLauncher"
     launcher = launcher_of(K8sRunLauncher, spec.config, tmp_path)
