@@ -20,7 +20,7 @@ import httpx
 import pytest
 import yaml
 
-from orchord.embedded.processes import free_port
+from services.ports import own_port
 
 READY_SECONDS = 40.0
 HERE = Path(__file__).parent
@@ -31,7 +31,7 @@ class Deployment:
 
     def __init__(self, home: Path, instance_file: dict[str, Any]) -> None:
         self.home = home
-        self.port = free_port()
+        self.port = own_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         home.mkdir(parents=True, exist_ok=True)
         (home / "orchord.yaml").write_text(yaml.safe_dump(instance_file))

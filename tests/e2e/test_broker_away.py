@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchord.embedded.processes import free_port, spawn, stop
+from orchord.embedded.processes import spawn, stop
 from orchord.embedded.valkey import server_binary
 from orchord.instance import LaunchRequest, OrchordInstance
 from orchord.instance.launch import prepare
 from orchord.settings import Settings
+from services.ports import own_port
 
 USER_CODE = "slow_jobs.py"
 
@@ -23,7 +24,7 @@ class Broker:
     """A broker that can be killed, and comes back empty on its port."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, self.port = folder, own_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

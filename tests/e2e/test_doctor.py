@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -20,12 +22,26 @@ def test_the_doctor_sees_and_mends_what_a_dead_worker_left_when_there_is_no_daem
     deployment.start_all(USER_CODE, workers=1, concurrency=2)
     assert findings(deployment) == {}
     run_id = deployment.launch("slow_diamond")["run_id"]
-    deployment.wait_until(
-        lambda: any(step["status"] == "RUNNING" for step in deployment.run(run_id)["steps"][1:]), 20, "a slow step"
-    )
+    worker = deployment.processes["worker0"].pid
+
+    def is_held_at_work() -> bool:
+        """Stop the worker, and leave it so if it works on a slow step."""
+        os.killpg(worker, signal.SIGSTOP)
+        if any(step["status"] == "RUNNING" for step in deployment.run(run_id)["steps"][1:]):
+            return True
+        os.killpg(worker, signal.SIGCONT)
+        return False
+
+    deployment.wait_until(is_held_at_work, 20, "a slow step")
     deployment.kill("daemon")
     deployment.kill("worker0")
-    deployment.wait_until(lambda: len(findings(deployment)) >= 4, 30, "the dead to be missed")
+
+    def are_missed() -> bool:
+        subjects = set(findings(deployment))
+        is_held = any(subject.endswith(f"of run {run_id}") for subject in subjects)
+        return is_held and subjects >= {"daemon", "location slow_jobs"}
+
+    deployment.wait_until(are_missed, 60, "the dead to be missed")
     found = findings(deployment)
     assert found["daemon"]["fix"] == "Start one with `orchord daemon`."
     assert found["location slow_jobs"]["what"] == "1 run(s) wait for its workers, and none is alive."

@@ -14,6 +14,8 @@ import pytest
 import orchord as dg
 from orchord.cli.main import cli
 from orchord.instance.config import InstanceConfig
+from orchord.plan.places import Place
+from orchord.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -23,7 +25,7 @@ SHELL_LINES = [line.partition(" #")[0].strip() for line in SHELL_TEXT.splitlines
 
 
 def test_the_example_materializes(monkeypatch: pytest.MonkeyPatch) -> None:
-    (source,) = (text for language, text in BLOCKS if language == "python")
+    source = next(text for language, text in BLOCKS if language == "python")
     module = ModuleType("readme_example")
     monkeypatch.setitem(sys.modules, "readme_example", module)
     exec(compile(source, "README.md", "exec"), module.__dict__)
@@ -48,13 +50,30 @@ def test_a_command_exists_with_its_options(line: str) -> None:
 
 
 def test_the_instance_file_is_understood(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (text,) = (text for language, text in BLOCKS if language == "yaml")
+    text = next(text for language, text in BLOCKS if language == "yaml")
     (tmp_path / "orchord.yaml").write_text(text)
     monkeypatch.setenv("ORCHORD_DATABASE_URL", "postgresql://orchord:secret@db:5432/orchord")
     config = InstanceConfig.read(tmp_path)
     assert config.storage_url.startswith("postgresql")
     assert config.celery.worker_concurrency == 4
     assert config.without_effect == ()
+
+
+def test_the_launchers_and_logs_that_are_shown_can_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _, text = (text for language, text in BLOCKS if language == "yaml")
+    (tmp_path / "orchord.yaml").write_text(text)
+    monkeypatch.setenv("S3_KEY", "key")
+    monkeypatch.setenv("S3_SECRET", "secret")
+    with dg.OrchordInstance.from_home(Settings(home=tmp_path, home_is_given=True)) as instance:
+        assert instance.launchers.named("boxes").place is Place.DOCKER
+        assert type(instance.compute_log_manager).__name__ == "S3ComputeLogManager"
+
+
+def test_the_executors_that_are_shown_take_their_config() -> None:
+    _, source = (text for language, text in BLOCKS if language == "python")
+    names = {name: getattr(dg, name) for name in ("job", "multiprocess_executor")}
+    exec(compile(source, "README.md", "exec"), names)
+    assert names["process_numbers"].executor_def.name == "multiprocess_executor"
 
 
 def test_make_targets_exist() -> None:
