@@ -6,6 +6,7 @@ Each server runs once a session, in a process of its own; each test gets buckets
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import itertools
 import os
 import shutil
@@ -245,6 +246,8 @@ def seaweedfs_bucket(seaweedfs_server: S3Server, object_store_library: None) -> 
 @pytest.fixture(scope="session")
 def azurite_server(lacks: Lacks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of the account of an azurite."""
+    if importlib.util.find_spec("azure") is None:
+        lacks("azure", "its client is not installed; pip install 'orchord[azure]'")
     program = shutil.which("azurite-blob") or os.path.expanduser(AZURITE)
     if not os.path.exists(program):
         lacks("azure", f"no azurite; npm install --prefix {Path(AZURITE).parents[2]} azurite")
