@@ -109,6 +109,7 @@ def sleeps(context: dg.OpExecutionContext) -> None:
 @dg.op
 def cleans_up() -> None:
     try:
+        print("at work", flush=True)
         while True:
             threading.Event().wait(0.05)
     finally:

@@ -83,11 +83,13 @@ def test_a_process_that_crashes_fails_its_step_with_clear_words_and_no_other_ste
 def test_a_canceled_run_stops_its_processes_softly_and_then_for_good(deployment: Any) -> None:
     polite = deployment.launch("endless_politely")
     started(deployment, polite, "sleeps", "cleans_up")
+    # A step runs before its code does.
+    deployment.wait_until(lambda: printed(deployment, polite, "cleans_up") == "at work\n", 30, "code to be at work")
     deployment.client.post(f"/api/v1/runs/{polite['run_id']}/cancel").raise_for_status()
     ended = deployment.wait(polite["run_id"])
     assert ended["status"] == "CANCELED"
     assert {step["status"] for step in ended["steps"]} == {"CANCELED"}
-    assert printed(deployment, ended, "cleans_up") == "cleaned up\n"
+    assert printed(deployment, ended, "cleans_up") == "at work\ncleaned up\n"
 
     stubborn = deployment.launch("endless")
     started(deployment, stubborn, "sleeps", "cleans_up", "holds_the_lock")
