@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import json
-from functools import cached_property
 from typing import Any
 
 from pydantic import Field as PydanticField
@@ -24,6 +23,7 @@ from orchord.definitions.resources import (
     resource,
 )
 from orchord.errors import InvalidConfigError
+from orchord.io_managers.lazy_client import LazyClient
 from orchord.io_managers.object_store import PickledObjectIOManager
 from orchord.io_managers.s3 import DEFAULT_PREFIX, revealed
 from orchord.object_stores.gcs import gcs_settings
@@ -74,24 +74,11 @@ class GCSResource(ConfigurableResource["GCSResource"]):
         return storage.Client(project=self.project)
 
 
-class GCSClient:
+class GCSClient(LazyClient[GCSResource]):
     """A ``google.cloud.storage.Client`` that is made when it is first used: its attributes are the client's."""
 
-    def __init__(self, gcs: GCSResource) -> None:
-        self._orchord_gcs = gcs
-
-    @cached_property
-    def _orchord_client(self) -> Any:
-        return self._orchord_gcs.get_client()
-
-    def __getattr__(self, name: str) -> Any:
-        # Copying and pickling ask for names that no client has; they must not make one.
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self._orchord_client, name)
-
     def __repr__(self) -> str:
-        return f"GCSClient(project={self._orchord_gcs.project!r})"
+        return f"GCSClient(project={self._orchord_resource.project!r})"
 
 
 class PickledObjectGCSIOManager(PickledObjectIOManager):
@@ -104,7 +91,7 @@ class PickledObjectGCSIOManager(PickledObjectIOManager):
     """
 
     def __init__(self, bucket: str, client: Any = None, prefix: str = DEFAULT_PREFIX) -> None:
-        found = client._orchord_gcs if isinstance(client, GCSClient) else client
+        found = client._orchord_resource if isinstance(client, GCSClient) else client
         if not (found is None or isinstance(found, GCSResource)):
             raise InvalidConfigError(
                 "Pickles cannot be stored on Google Cloud Storage",

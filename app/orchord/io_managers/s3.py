@@ -6,7 +6,6 @@ Values are moved by obstore; boto3 is loaded only when user code asks the client
 from __future__ import annotations
 
 import importlib
-from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -24,6 +23,7 @@ from orchord.definitions.resources import (
     resource,
 )
 from orchord.errors import InvalidConfigError
+from orchord.io_managers.lazy_client import LazyClient
 from orchord.io_managers.object_store import PickledObjectIOManager
 from orchord.io_managers.upath import checked_parts
 from orchord.object_stores.s3 import s3_settings
@@ -100,24 +100,11 @@ class S3Resource(ConfigurableResource["S3Resource"]):
 _BOTO = ("boto3", "botocore", "botocore.config")
 
 
-class S3Client:
+class S3Client(LazyClient[S3Resource]):
     """A boto3 client of S3 that is made when it is first used: its attributes are the client's."""
 
-    def __init__(self, s3: S3Resource) -> None:
-        self._orchord_s3 = s3
-
-    @cached_property
-    def _orchord_client(self) -> Any:
-        return self._orchord_s3.get_client()
-
-    def __getattr__(self, name: str) -> Any:
-        # Copying and pickling ask for names that no client has; they must not make one.
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self._orchord_client, name)
-
     def __repr__(self) -> str:
-        return f"S3Client({self._orchord_s3.endpoint_url or 'AWS'})"
+        return f"S3Client({self._orchord_resource.endpoint_url or 'AWS'})"
 
 
 class PickledObjectS3IOManager(PickledObjectIOManager):
@@ -206,7 +193,7 @@ def settings_of_session(session: Any, bucket: str) -> StoreSettings:
         InvalidConfigError: it is neither.
     """
     if isinstance(session, S3Client):
-        session = session._orchord_s3
+        session = session._orchord_resource
     if isinstance(session, S3Resource):
         return session.settings_of(bucket)
     meta, credentials = getattr(session, "meta", None), getattr(session, "_get_credentials", None)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchord.errors import InvalidConfigError
-from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings, check_endpoint
+from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings, check_endpoint, http_options
 
 DEFAULT_ENDPOINT_SUFFIX = "core.windows.net"
 
@@ -70,18 +70,17 @@ def azure_settings(
         "use_azure_cli": True if use_azure_cli else None,
         "endpoint": None if url == f"https://{storage_account}.blob.{DEFAULT_ENDPOINT_SUFFIX}" else url,
     }
-    client_options: dict[str, Any] = {"allow_http": allow_http or url.startswith("http://")}
-    if allow_invalid_certificates:
-        client_options["allow_invalid_certificates"] = True
-    if timeout:
-        client_options["timeout"] = timeout
     given = {**options, **{name.removeprefix("azure_storage_"): value for name, value in (extra or {}).items()}}
     return StoreSettings(
         kind="azure",
         bucket=container,
         url=f"{url}/{container}",
         options={name: value for name, value in given.items() if value is not None},
-        client_options=client_options,
+        client_options=http_options(
+            allow_http=allow_http or url.startswith("http://"),
+            allow_invalid_certificates=allow_invalid_certificates,
+            timeout=timeout,
+        ),
         max_attempts=max_attempts,
         azure_identity=None if default_credential is None else dict(default_credential),
     )

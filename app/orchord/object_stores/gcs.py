@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchord.errors import InvalidConfigError
-from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings, check_endpoint
+from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings, check_endpoint, http_options
 from orchord.settings import environment_value
 
 # The variable by which Google's own libraries are pointed at an emulator.
@@ -63,18 +63,17 @@ def gcs_settings(
     }
     if endpoint and not (key or service_account_path):
         options = {"service_account_key": _key_of_nobody(endpoint)}
-    client_options: dict[str, Any] = {"allow_http": allow_http or bool(endpoint and endpoint.startswith("http://"))}
-    if allow_invalid_certificates:
-        client_options["allow_invalid_certificates"] = True
-    if timeout:
-        client_options["timeout"] = timeout
     given = {**options, **{name.removeprefix("google_"): value for name, value in (extra or {}).items()}}
     return StoreSettings(
         kind="gcs",
         bucket=bucket,
         url=f"gs://{bucket}",
         options={name: value for name, value in given.items() if value is not None},
-        client_options=client_options,
+        client_options=http_options(
+            allow_http=allow_http or bool(endpoint and endpoint.startswith("http://")),
+            allow_invalid_certificates=allow_invalid_certificates,
+            timeout=timeout,
+        ),
         max_attempts=max_attempts,
     )
 

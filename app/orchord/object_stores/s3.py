@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchord.errors import InvalidConfigError, did_you_mean
-from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings, check_endpoint
+from orchord.object_stores.settings import DEFAULT_ATTEMPTS, StoreSettings, check_endpoint, http_options
 from orchord.settings import environment_value
 
 DEFAULT_REGION = "us-east-1"
@@ -76,18 +76,11 @@ def s3_settings(
         "session_token": session_token,
         "skip_signature": True if unsigned else None,
     }
-    client_options: dict[str, Any] = {}
     endpoint = _endpoint(endpoint_url or _environment(*_ENDPOINT_VARIABLES), use_ssl, options["region"])
     check_endpoint(endpoint)
     if endpoint is not None:
         options["endpoint"] = endpoint
-        client_options["allow_http"] = endpoint.startswith("http://")
-    if verify is False:
-        client_options["allow_invalid_certificates"] = True
-    elif verify_cert_path:
-        client_options["root_certificate"] = Path(verify_cert_path).read_text()
-    if timeout:
-        client_options["timeout"] = timeout
+    certificate = Path(verify_cert_path).read_text() if verify_cert_path and verify is not False else None
     stored, attributes = _upload_arguments(upload_extra_args or {})
     given = {**options, **stored, **{name.removeprefix("aws_"): value for name, value in (extra or {}).items()}}
     return StoreSettings(
@@ -95,7 +88,12 @@ def s3_settings(
         bucket=bucket,
         url=f"s3://{bucket}",
         options={name: value for name, value in given.items() if value is not None},
-        client_options=client_options,
+        client_options=http_options(
+            allow_http=None if endpoint is None else endpoint.startswith("http://"),
+            allow_invalid_certificates=verify is False,
+            timeout=timeout,
+            root_certificate=certificate,
+        ),
         attributes=attributes,
         max_attempts=max_attempts,
         profile=None if unsigned else _profile(profile, access_key_id),

@@ -94,6 +94,31 @@ def check_endpoint(url: str | None) -> None:
         )
 
 
+def http_options(
+    *,
+    allow_http: bool | None,
+    allow_invalid_certificates: bool,
+    timeout: str | None,
+    root_certificate: str | None = None,
+) -> dict[str, Any]:
+    """Return what a store's HTTP client is told; what is None or False is left to its defaults.
+
+    Args:
+        allow_http: whether an address without TLS may be used; None: nothing is said of it.
+        allow_invalid_certificates: whether certificates are not checked.
+        timeout: how long one request may take, as ``60s``.
+        root_certificate: certificates to trust, as PEM.
+    """
+    options: dict[str, Any] = {} if allow_http is None else {"allow_http": allow_http}
+    if allow_invalid_certificates:
+        options["allow_invalid_certificates"] = True
+    elif root_certificate:
+        options["root_certificate"] = root_certificate
+    if timeout:
+        options["timeout"] = timeout
+    return options
+
+
 def open_store(settings: StoreSettings) -> ObjectStore:
     """Make the library's store. It connects when it is first used."""
     arguments: dict[str, Any] = {
